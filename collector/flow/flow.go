@@ -1,0 +1,83 @@
+package flow
+
+import "net/netip"
+
+// Flow is one conversation between a client and a server, made of what the
+// sockets at its two ends reported. Where both ends are on this host it is one
+// Flow with two sides.
+type Flow struct {
+	ID           uint64 // unique within one run of the collector
+	Protocol     Protocol
+	Client       Endpoint
+	Server       Endpoint
+	ServerXlated netip.AddrPort // the server's real address where NAT changed it; else the zero value
+	ICMPType     uint8
+	ICMPCode     uint8
+
+	Start          int64 // ns since the Unix epoch
+	Last           int64 // last packet or report, ns since the Unix epoch
+	Ended          int64 // 0 while it lives
+	End            End   // seen from the client
+	Preexisting    bool
+	ConnectLatency int64    // ns
+	RTT            int64    // ns, as the client measured it, else the server
+	Retransmits    uint32   // of both sides
+	Sent           Counters // client to server
+	Received       Counters // server to client
+	Drops          uint64   // packets of this flow that the kernel dropped
+	DropReason     string   // the latest reason
+}
+
+// Endpoint is one end of a flow.
+type Endpoint struct {
+	Addr     netip.AddrPort // as this end's application sees it; for a remote end as the local one names it
+	Workload *Workload      // nil when no socket and no address told who it is
+	Names    []string       // DNS names for the address, newest first; shared, do not change
+	Seen     bool           // a socket of this host reported this end
+	Via      string         // "docker-proxy" when a proxy's socket stands for the workload
+	Cookie   uint64
+	NetNS    uint32
+	PID      uint32
+	Comm     Comm
+}
+
+// Verdict is what was decided about a flow, numbered as Hubble's Verdict.
+type Verdict uint8
+
+// Hubble's verdicts that weir gives.
+const (
+	VerdictUnknown   Verdict = 0
+	VerdictForwarded Verdict = 1
+	VerdictDropped   Verdict = 2
+	VerdictError     Verdict = 3
+	VerdictAudit     Verdict = 4
+)
+
+// RecordKind says why a Record was made.
+type RecordKind uint8
+
+// A flow gives one RecordStart, RecordUpdates while it lives, one RecordEnd, and
+// a RecordDrop for each reading in which packets of it were dropped.
+const (
+	RecordStart  RecordKind = 1
+	RecordUpdate RecordKind = 2
+	RecordEnd    RecordKind = 3
+	RecordDrop   RecordKind = 4
+)
+
+// Record is one thing that the aggregator tells its sinks: the state of a flow
+// at a moment. The Flow is a copy that nobody changes.
+type Record struct {
+	Kind    RecordKind
+	Time    int64 // ns since the Unix epoch
+	Verdict Verdict
+	Flow    Flow
+	Delta   Delta // what was added since the flow's previous record
+	Drop    *Drop // for RecordDrop
+}
+
+// Delta is what a flow's counters gained between two records.
+type Delta struct {
+	Sent, Received Counters
+	Retransmits    uint32
+}
