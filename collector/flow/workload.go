@@ -1,6 +1,9 @@
 package flow
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Runtime says what kind of thing a workload is.
 type Runtime string
@@ -11,6 +14,7 @@ const (
 	RuntimeContainerd Runtime = "containerd"
 	RuntimeCRIO       Runtime = "cri-o"
 	RuntimePodman     Runtime = "podman"
+	RuntimeLXC        Runtime = "lxc"
 	RuntimeSystemd    Runtime = "systemd"
 	RuntimeCgroup     Runtime = "cgroup"
 	RuntimeHost       Runtime = "host"
@@ -31,15 +35,16 @@ type Workload struct {
 	Name      string  // what a person calls it: pod, container, unit or process; never empty
 	Namespace string  // Kubernetes namespace, Compose project, Swarm stack, Nomad namespace; else empty
 	Image     string
-	Owner     Owner   // what manages it: Deployment, Compose service, …
-	Labels    []Label // sorted by Source, Key; "source:key=value" in text
-	PID       uint32  // the container's first process, 0 when not known
-	Pending   bool    // a runtime is still being asked: the name may yet become better
+	Owner     Owner        // what manages it: Deployment, Compose service, …
+	Labels    []Label      // sorted by Source, Key; "source:key=value" in text
+	Addrs     []netip.Addr // its own addresses where they are known; none when it shares the host's
+	PID       uint32       // the container's first process, 0 when not known
+	Pending   bool         // a runtime is still being asked: the name may yet become better
 }
 
 // Owner is the thing that made a workload: what is counted as one service.
 type Owner struct {
-	Kind string // Deployment, StatefulSet, DaemonSet, Job, ComposeService, SwarmService, NomadJob, Unit, Container, Host
+	Kind string // Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod, ComposeService, SwarmService, NomadJob, Unit, Cgroup, Container, Host
 	Name string
 }
 
