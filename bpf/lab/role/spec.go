@@ -1,0 +1,103 @@
+package role
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Name says which program to be.
+type Name string
+
+// The programs there are. Servers listen on Spec.Address, clients dial it.
+const (
+	TCPServer  Name = "tcp-server"
+	TCPClient  Name = "tcp-client"
+	UDPServer  Name = "udp-server"
+	UDPClient  Name = "udp-client"
+	HTTPServer Name = "http-server"
+	HTTPClient Name = "http-client"
+	Ping       Name = "ping"
+)
+
+// Behaviour changes how a TCP role treats its connections.
+type Behaviour string
+
+const (
+	// Echo, the default, sends back what came until the peer has finished.
+	Echo Behaviour = ""
+	// Sink reads everything and answers nothing.
+	Sink Behaviour = "sink"
+	// Reset ends the connection with RST: a server after the first bytes, a
+	// client after the whole exchange.
+	Reset Behaviour = "reset"
+)
+
+// Spec is all that a role is told. The zero value of a number means its default.
+type Spec struct {
+	Role      Name      `json:"role"`
+	Address   string    `json:"address"` // host:port; for Ping the host alone
+	Behaviour Behaviour `json:"behaviour,omitempty"`
+	Path      string    `json:"path,omitempty"` // HTTP client: default "/"
+
+	Count    int `json:"count,omitempty"`    // connections, sockets, requests or echoes; default 1
+	Parallel int `json:"parallel,omitempty"` // how many of them at once; default 1
+	Messages int `json:"messages,omitempty"` // UDP client: datagrams of each socket; default 1
+	Bytes    int `json:"bytes,omitempty"`    // payload of each; default 64
+
+	Delay   time.Duration `json:"delay,omitempty"`   // server: before the answer begins
+	Timeout time.Duration `json:"timeout,omitempty"` // client: for each of Count; default 10 s
+
+	// Wait keeps a client's connections open after the exchange until its
+	// standard input is closed.
+	Wait bool `json:"wait,omitempty"`
+	// Detail lists every connection in the report.
+	Detail bool `json:"detail,omitempty"`
+}
+
+func (s Spec) withDefaults() Spec {
+	s.Count = max(s.Count, 1)
+	s.Parallel = max(s.Parallel, 1)
+	s.Messages = max(s.Messages, 1)
+	if s.Bytes <= 0 {
+		s.Bytes = 64
+	}
+	if s.Timeout <= 0 {
+		s.Timeout = 10 * time.Second
+	}
+	if s.Path == "" {
+		s.Path = "/"
+	}
+	return s
+}
+
+// Ready is the first line that a role prints.
+type Ready struct {
+	PID     int    `json:"pid"`     // in the role's own PID namespace
+	Address string `json:"address"` // a server's, with the port it was given
+}
+
+// Report is a role's account of itself, counted where the sockets are used.
+type Report struct {
+	// Conns counts connections established or accepted, sockets for UDP,
+	// requests answered for HTTP, echoes answered for Ping.
+	Conns int `json:"conns"`
+	// Failed counts what did not come to a good end, by reason: refused,
+	// reset, timeout, unreachable, denied, other.
+	Failed map[string]int `json:"failed,omitempty"`
+	// Sent and Received are payload bytes that passed the socket; HTTP counts
+	// bodies only.
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+	// Messages counts datagrams sent and received.
+	Messages uint64 `json:"messages,omitempty"`
+	Each     []Conn `json:"each,omitempty"` // only with Spec.Detail
+}
+
+// Conn is one connection as its own end saw it.
+type Conn struct {
+	Local    netip.AddrPort `json:"local"`
+	Remote   netip.AddrPort `json:"remote"`
+	Sent     uint64         `json:"sent"`
+	Received uint64         `json:"received"`
+	Failure  string         `json:"failure,omitempty"`
+}

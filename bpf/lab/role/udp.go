@@ -1,0 +1,93 @@
+package role
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// udpServer sends every datagram back. It is one socket, so it counts as one
+// connection whatever its peers are.
+func udpServer(ctx context.Context, s Spec, ready func(string), acc *account) error {
+	pc, err := net.ListenPacket("udp", s.Address)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer pc.Close()
+	stop := context.AfterFunc(ctx, func() { _ = pc.SetReadDeadline(time.Now()) })
+	defer stop()
+	ready(pc.LocalAddr().String())
+
+	conn := Conn{Local: addrPort(pc.LocalAddr())}
+	var messages uint64
+	buf := make([]byte, 64<<10)
+	for ctx.Err() == nil {
+		n, peer, err := pc.ReadFrom(buf)
+		if err != nil {
+			continue // an ICMP error of an earlier answer, or the end
+		}
+		conn.Received += uint64(n)
+		messages++
+		pause(ctx, s.Delay)
+		if w, err := pc.WriteTo(buf[:n], peer); err == nil {
+			conn.Sent += uint64(w)
+			messages++
+		}
+	}
+	acc.add(conn, messages, true, nil)
+	return nil
+}
+
+func udpClient(ctx context.Context, s Spec, ready func(string), acc *account) error {
+	var mu sync.Mutex
+	var held []io.Closer
+	each(s, func() {
+		c, err := net.DialTimeout("udp", s.Address, s.Timeout)
+		if err != nil {
+			acc.add(Conn{}, 0, false, err)
+			return
+		}
+		conn, messages, err := udpExchange(s, c)
+		acc.add(conn, messages, true, err)
+		if s.Wait && err == nil {
+			mu.Lock()
+			held = append(held, c)
+			mu.Unlock()
+			return
+		}
+		_ = c.Close()
+	})
+	finish(ctx, s, ready, held)
+	return nil
+}
+
+// udpExchange sends one datagram after the other, each when the last was
+// answered. Without an answer in time the exchange has failed.
+func udpExchange(s Spec, c net.Conn) (conn Conn, messages uint64, err error) {
+	conn = Conn{Local: addrPort(c.LocalAddr()), Remote: addrPort(c.RemoteAddr())}
+	buf := make([]byte, 64<<10)
+	out := make([]byte, s.Bytes)
+	_, _ = pattern{}.Read(out)
+	for range s.Messages {
+		_ = c.SetDeadline(time.Now().Add(s.Timeout))
+		n, err := c.Write(out)
+		if err != nil {
+			return conn, messages, err
+		}
+		conn.Sent += uint64(n)
+		messages++
+		if s.Behaviour == Sink {
+			continue
+		}
+		n, err = c.Read(buf)
+		if err != nil {
+			return conn, messages, err
+		}
+		conn.Received += uint64(n)
+		messages++
+	}
+	return conn, messages, nil
+}
