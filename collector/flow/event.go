@@ -57,6 +57,7 @@ type Socket struct {
 	Start          int64 // first seen (SYN sent or accepted, first packet), ns since the Unix epoch
 	End            End
 	Preexisting    bool  // older than weir: Start is when weir found it
+	Self           bool  // weir's own socket: its flow is never shown or counted
 	ConnectLatency int64 // SYN to established at the client, ns; 0 when not seen
 	RTT            int64 // smoothed round trip time, ns; 0 when not measured
 	Retransmits    uint32
@@ -114,7 +115,6 @@ func (c Comm) String() string {
 // Drop is packets that the kernel dropped, counted by five-tuple and reason.
 type Drop struct {
 	NetNS       uint32
-	Cookie      uint64 // the socket, 0 when the packet had none
 	Protocol    Protocol
 	Source      netip.AddrPort // as the packet had it
 	Destination netip.AddrPort

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Packets of sockets, at the cgroup root, both ways. UDP, ICMP and every other
+ * connectionless protocol are counted here by socket and peer. TCP is not: the
+ * kernel keeps its counters, see tcp.h.
+ */
+#include "packet.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define EGRESS 1
+#define INGRESS 0
+#define PASS 1
+
+#define DNS_PORT 53
+
+/* RFC 8200 §4: enough for what is seen; a longer chain keeps the last header's number. */
+#define MAX_EXTENSIONS 6
+
+static __always_inline int skip_extensions(struct __sk_buff *skb, struct header *h)
+{
+	u8 ext[8];
+
+#pragma unroll
+	for (int n = 0; n < MAX_EXTENSIONS; n++) {
+		switch (h->protocol) {
+		case 0:	 /* hop-by-hop */
+		case 43: /* routing */
+		case 60: /* destination options */
+			if (bpf_skb_load_bytes(skb, h->length, ext, sizeof(ext)))
+				return -1;
+			h->protocol = ext[0];
+			h->length += (ext[1] + 1) * 8;
+			break;
+		case 44: /* fragment */
+			if (bpf_skb_load_bytes(skb, h->length, ext, sizeof(ext)))
+				return -1;
+			h->protocol = ext[0];
+			h->length += 8;
+			if (ext[2] || ext[3] & 0xf8) {
+				h->fragment = 1;
+				return 0;
+			}
+			break;
+		default:
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int read_header(struct __sk_buff *skb, struct header *h)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ipv4 ip;
+
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+			return -1;
+		return read_ipv4(h, &ip);
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6 ip;
+
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+			return -1;
+		if (read_ipv6(h, &ip))
+			return -1;
+		return skip_extensions(skb, h);
+	}
+	return -1;
+}
+
+/* Answers become their requests, so that both are one flow. RFC 792, RFC 4443. */
+static __always_inline u8 icmp_request(u8 protocol, u8 type)
+{
+	if (protocol == IPPROTO_ICMPV6)
+		return type == 129 ? 128 : type;
+	switch (type) {
+	case 0:
+		return 8;
+	case 14:
+		return 13;
+	case 18:
+		return 17;
+	}
+	return type;
+}
+
+struct packet {
+	struct header h;
+	u32 transport; /* length of the transport header */
+	u8 icmp_type; /* in the request's form */
+	u8 icmp_code;
+	u8 answer; /* it was the answer's form */
+	u8 reserved;
+};
+
+/* Ports and the length of the transport header; 0 for protocols that weir does not know. */
+static __always_inline int read_transport(struct __sk_buff *skb, struct flow_key *k, struct packet *p, int egress)
+{
+	struct endpoint *source = egress ? &k->local : &k->remote;
+	struct endpoint *destination = egress ? &k->remote : &k->local;
+	struct ports ports;
+	u8 icmp[2];
+
+	__builtin_memcpy(source->addr, p->h.source, 16);
+	__builtin_memcpy(destination->addr, p->h.destination, 16);
+	if (p->h.fragment)
+		return 0;
+	if (has_ports(p->h.protocol)) {
+		if (bpf_skb_load_bytes(skb, p->h.length, &ports, sizeof(ports)))
+			return -1;
+		source->port = bpf_ntohs(ports.source);
+		destination->port = bpf_ntohs(ports.destination);
+		p->transport = p->h.protocol == IPPROTO_UDP ? 8 : p->h.protocol == IPPROTO_TCP ? 20 : 12;
+	} else if (p->h.protocol == IPPROTO_ICMP || p->h.protocol == IPPROTO_ICMPV6) {
+		if (bpf_skb_load_bytes(skb, p->h.length, icmp, sizeof(icmp)))
+			return -1;
+		p->icmp_type = icmp_request(p->h.protocol, icmp[0]);
+		p->icmp_code = icmp[1];
+		p->answer = p->icmp_type != icmp[0];
+		p->transport = 8;
+	}
+	return 0;
+}
+
+/*
+ * NAT happens below the socket: egress sees the packet after it, ingress too, so
+ * one flow would have two keys. The peer that a connected socket names is right
+ * for both (Docker's resolver at 127.0.0.11:53 is such a case).
+ */
+static __always_inline void name_peer(struct flow_key *k, struct bpf_sock *sk, int egress)
+{
+	if (!egress || k->protocol != IPPROTO_UDP || sk->protocol != IPPROTO_UDP || !sk->dst_port)
+		return;
+	k->remote.port = bpf_ntohs(sk->dst_port);
+	if (sk->family == AF_INET) {
+		__be32 v4 = sk->dst_ip4;
+
+		__builtin_memcpy(k->remote.addr + 12, &v4, 4);
+	} else if (sk->family == AF_INET6) {
+		u32 v6[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
+
+		__builtin_memcpy(k->remote.addr, v6, 16);
+	}
+}
+
+static __always_inline struct flow_value *flow_create(struct __sk_buff *skb, struct bpf_sock *sk,
+						      const struct flow_key *k, const struct packet *p, int egress)
+{
+	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct flow_value v = {};
+	struct sock_event *e;
+
+	v.start = bpf_ktime_get_boot_ns();
+	/* Whoever sends first is the client, unless what is sent is an answer: the kernel's own
+	 * socket answers echo requests that no socket received. */
+	v.role = !egress == p->answer ? ROLE_CLIENT : ROLE_SERVER;
+	v.icmp_type = p->icmp_type;
+	v.icmp_code = p->icmp_code;
+	if (i) {
+		v.cgroup = i->cgroup;
+		v.netns = i->netns;
+		v.pid = i->pid;
+		v.flags = i->flags;
+		__builtin_memcpy(v.comm, i->comm, COMM_LEN);
+		/* Who spoke first was before weir's time. */
+		if (v.flags & FLAG_PREEXISTING)
+			v.role = ROLE_UNKNOWN;
+	} else {
+		v.cgroup = bpf_skb_cgroup_id(skb);
+	}
+	if (bpf_map_update_elem(&flows, k, &v, BPF_NOEXIST) == -7 /* E2BIG */) {
+		count_loss(LOSS_FLOW_TABLE_FULL);
+		return NULL;
+	}
+	e = event_reserve(EVENT_SOCK_OPEN, sizeof(*e));
+	if (e) {
+		__builtin_memset(&e->sock, 0, sizeof(e->sock));
+		e->sock.cookie = k->cookie;
+		e->sock.cgroup = v.cgroup;
+		e->sock.start = v.start;
+		e->sock.last = v.start;
+		e->sock.local = k->local;
+		e->sock.remote = k->remote;
+		e->sock.netns = v.netns;
+		e->sock.pid = v.pid;
+		e->sock.protocol = k->protocol;
+		e->sock.role = v.role;
+		e->sock.flags = v.flags;
+		e->sock.icmp_type = v.icmp_type;
+		e->sock.icmp_code = v.icmp_code;
+		__builtin_memcpy(e->sock.comm, v.comm, COMM_LEN);
+		event_submit(e);
+	}
+	return bpf_map_lookup_elem(&flows, k);
+}
+
+/* A resolver's answer, copied for user space to learn names from. */
+static __always_inline void report_dns(struct __sk_buff *skb, const struct flow_key *k, const struct flow_value *v,
+				       u32 offset, u32 length)
+{
+	struct dns_event *e;
+	u32 n = length;
+
+	if (length < 12)
+		return;
+	e = event_reserve(EVENT_DNS, sizeof(*e));
+	if (!e)
+		return;
+	if (n > DNS_LEN)
+		n = DNS_LEN;
+	e->cgroup = v->cgroup;
+	e->netns = v->netns;
+	e->resolver = k->remote;
+	e->full = length;
+	e->len = n;
+	asm volatile("" : "+r"(n));
+	if (n == 0 || n > DNS_LEN || bpf_skb_load_bytes(skb, offset, e->data, n))
+		e->len = 0;
+	event_submit(e);
+}
+
+static __always_inline int packet(struct __sk_buff *skb, int egress)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct flow_key k = {};
+	struct flow_value *v;
+	struct packet p = {};
+	struct counters *c;
+	u32 headers, segments;
+
+	if (!sk)
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol == IPPROTO_TCP)
+		return PASS;
+	if (read_header(skb, &p.h)) {
+		count_loss(LOSS_PACKET_UNREADABLE);
+		return PASS;
+	}
+	k.cookie = bpf_get_socket_cookie(skb);
+	k.protocol = p.h.protocol;
+	if (read_transport(skb, &k, &p, egress)) {
+		count_loss(LOSS_PACKET_UNREADABLE);
+		return PASS;
+	}
+	name_peer(&k, sk, egress);
+
+	v = bpf_map_lookup_elem(&flows, &k);
+	if (!v)
+		v = flow_create(skb, sk, &k, &p, egress);
+	if (!v)
+		return PASS;
+
+	/* skb->len holds the headers once, however many packets it becomes on the wire. */
+	segments = skb->gso_segs ? skb->gso_segs : 1;
+	headers = p.h.length + p.transport;
+	c = egress ? &v->sent : &v->received;
+	__sync_fetch_and_add(&c->packets, segments);
+	__sync_fetch_and_add(&c->wire, skb->len + (segments - 1) * headers);
+	if (skb->len > headers)
+		__sync_fetch_and_add(&c->payload, skb->len - headers);
+	v->last = bpf_ktime_get_boot_ns();
+
+	if (!egress && k.protocol == IPPROTO_UDP && k.remote.port == DNS_PORT && !p.h.fragment && !(v->flags & FLAG_SELF))
+		report_dns(skb, &k, v, headers, skb->len - headers);
+	return PASS;
+}
+
+SEC("cgroup_skb/egress")
+int packet_egress(struct __sk_buff *skb)
+{
+	return packet(skb, EGRESS);
+}
+
+SEC("cgroup_skb/ingress")
+int packet_ingress(struct __sk_buff *skb)
+{
+	return packet(skb, INGRESS);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* No programs: the maps that all units share, and the types that Go is generated from. */
+#include "maps.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const struct sock_event *sock_event_type __attribute__((unused));
+const struct cgroup_event *cgroup_event_type __attribute__((unused));
+const struct dns_event *dns_event_type __attribute__((unused));
+const enum event_kind event_kind_type __attribute__((unused));
+const enum sock_role sock_role_type __attribute__((unused));
+const enum sock_flag sock_flag_type __attribute__((unused));
+const enum loss loss_type __attribute__((unused));

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Who owns a socket: at its creation, and for those that were there before weir. */
+#include "sock.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * Attaches at the cgroup root, runs for socket(2) of AF_INET and AF_INET6. TCP
+ * is left to its state changes, which know more.
+ */
+SEC("cgroup/sock_create")
+int socket_create(struct bpf_sock *sk)
+{
+	struct task_struct *task;
+	struct sock_info *i;
+
+	if (sk->protocol == IPPROTO_TCP && sk->type == 1 /* SOCK_STREAM */)
+		return 1;
+	i = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!i) {
+		count_loss(LOSS_STORAGE_FAILED);
+		return 1;
+	}
+	i->start = bpf_ktime_get_boot_ns();
+	i->cgroup = bpf_get_current_cgroup_id();
+	task = (void *)bpf_get_current_task();
+	i->pid = bpf_get_current_pid_tgid() >> 32;
+	i->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	BPF_CORE_READ_STR_INTO(&i->comm, task, group_leader, comm);
+	if (i->pid == self_tgid)
+		i->flags |= FLAG_SELF;
+	return 1;
+}
+
+/*
+ * iter/task_file, read once at the start: every socket in some process's file
+ * table, in all network namespaces, gets its owner and the mark of being older
+ * than weir. A socket that a hook has met meanwhile stays as it is.
+ */
+SEC("iter/task_file")
+int socket_backfill(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock_info *i;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_inet(sk))
+		return 0;
+	if (info_of(sk))
+		return 0;
+	i = info_create(sk);
+	if (!i)
+		return 0;
+	i->start = bpf_ktime_get_boot_ns();
+	i->role = sk->__sk_common.skc_state == TCP_LISTEN ? ROLE_LISTENER : ROLE_UNKNOWN;
+	i->flags = FLAG_PREEXISTING;
+	if (sk->__sk_common.skc_state == TCP_ESTABLISHED)
+		i->flags |= FLAG_ESTABLISHED;
+	read_place(sk, i);
+	read_owner(i, task);
+	return 0;
+}

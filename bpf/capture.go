@@ -1,0 +1,290 @@
+package bpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// Config says how to capture. The zero value of a field means its default.
+type Config struct {
+	CgroupRoot string        // mount point of cgroup v2; required
+	RingSize   int           // bytes of the event ring, a power of two and a multiple of the page size; 8 MiB
+	FlowTable  int           // connectionless flows that the kernel can hold; 65,536
+	Interval   time.Duration // between two readings of the kernel's tables; 1 s
+	Poll       time.Duration // longest time that an event waits in the ring; 50 ms
+	FlowIdle   time.Duration // a connectionless flow without packets for so long has ended; 30 s
+	Logger     *slog.Logger  // slog.Default()
+	BTFPath    string        // /sys/kernel/btf/vmlinux
+}
+
+func (cfg Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	if cfg.RingSize <= 0 {
+		cfg.RingSize = 8 << 20
+	}
+	if cfg.FlowTable <= 0 {
+		cfg.FlowTable = 65536
+	}
+	def(&cfg.Interval, time.Second)
+	def(&cfg.Poll, 50*time.Millisecond)
+	def(&cfg.FlowIdle, 30*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.BTFPath == "" {
+		cfg.BTFPath = "/sys/kernel/btf/vmlinux"
+	}
+	return cfg
+}
+
+func (cfg Config) check() error {
+	if page := os.Getpagesize(); cfg.RingSize%page != 0 || cfg.RingSize&(cfg.RingSize-1) != 0 {
+		return fmt.Errorf("ring of %d bytes: it must be a power of two and a multiple of the page size %d", cfg.RingSize, page)
+	}
+	if cfg.CgroupRoot == "" {
+		return fmt.Errorf("cgroup root: %w: mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified`, or name it with --cgroup-root", ErrNoCgroup2)
+	}
+	if _, err := os.Stat(cfg.CgroupRoot + "/cgroup.procs"); err != nil {
+		return fmt.Errorf("cgroup root %s: %w (%w): name the mount point of cgroup v2 with --cgroup-root", cfg.CgroupRoot, ErrNoCgroup2, err)
+	}
+	return checkBTF(cfg.BTFPath)
+}
+
+// Capture is the kernel as a collector.Source. Open starts it; Run may be called
+// once; Close ends it. Stats may be called from any goroutine.
+type Capture struct {
+	cfg     Config
+	maps    map[string]*ebpf.Map
+	colls   []*ebpf.Collection
+	links   []link.Link
+	table   *sockTable
+	backlog *link.Iter // the iterator that finds older sockets; nil when the kernel lacks it
+	flows   *flowTable
+	drops   *dropTable
+	reader  *ringbuf.Reader
+	dec     decoder
+	account account
+	absent  []error // optional programs that could not be had
+}
+
+// Open loads the programs into the kernel and attaches them: from here on the
+// kernel counts. Errors are of the kinds ErrPermission, ErrNoBTF, ErrNoCgroup2
+// and ErrKernelTooOld where one of them is the cause. A program that weir can do
+// without is left out; Absent lists it.
+func Open(cfg Config) (*Capture, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	c := &Capture{cfg: cfg, dec: decoder{offset: bootOffset(), listeners: listeners{}}}
+	if err := c.open(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Capture) open() (err error) {
+	if c.maps, err = createMaps(c.cfg); err != nil {
+		return err
+	}
+	self, err := selfTGID()
+	if err != nil {
+		return err
+	}
+	for _, u := range units() {
+		if err := c.openUnit(u, self); err != nil {
+			return err
+		}
+	}
+	if c.reader, err = ringbuf.NewReader(c.maps["events"]); err != nil {
+		return explain("map the event ring", err)
+	}
+	c.flows = newFlowTable(c.maps["flows"], c.cfg.FlowIdle)
+	if c.drops, err = newDropTable(c.maps["drops"]); err != nil {
+		return err
+	}
+	return c.account.open(c.maps["stats"], c.reader)
+}
+
+func (c *Capture) openUnit(u unit, self uint32) error {
+	coll, err := loadUnit(c.cfg, u, c.maps, self)
+	if err != nil {
+		return c.absence(u.hooks, err)
+	}
+	c.colls = append(c.colls, coll)
+	for _, h := range u.hooks {
+		l, err := attach(c.cfg, h, coll.Programs[h.program], attachTypeOf(u, h), c.maps["sockets"])
+		if err != nil {
+			if err := c.absence([]hook{h}, err); err != nil {
+				return err
+			}
+			continue
+		}
+		c.links = append(c.links, l)
+		switch h.attach {
+		case attachSockIter:
+			c.table = newSockTable(l.(*link.Iter), coll.Variables["report_all"])
+		case attachTaskIter:
+			c.backlog = l.(*link.Iter)
+		}
+	}
+	return nil
+}
+
+// absence notes that hooks could not be had; it is an error when weir needs one.
+func (c *Capture) absence(hooks []hook, err error) error {
+	for _, h := range hooks {
+		if h.required {
+			return err
+		}
+	}
+	c.absent = append(c.absent, err)
+	for _, h := range hooks {
+		c.cfg.Logger.Warn("kernel hook missing", "hook", h.point, "lost", h.without, "error", err)
+	}
+	return nil
+}
+
+func attachTypeOf(u unit, h hook) ebpf.AttachType {
+	spec, err := u.spec()
+	if err != nil {
+		return ebpf.AttachNone
+	}
+	return spec.Programs[h.program].AttachType
+}
+
+// Absent lists the optional programs that this kernel did not take.
+func (c *Capture) Absent() []error { return c.absent }
+
+// Run reads the ring and the tables until ctx ends; see collector.Source.
+func (c *Capture) Run(ctx context.Context, out collector.Out) error {
+	b := &batcher{out: out}
+	if err := c.backfill(); err != nil {
+		c.cfg.Logger.Warn("sockets older than weir", "error", err)
+	}
+	if err := c.table.read(&c.dec, readListeners, b); err != nil {
+		return err
+	}
+	next, full := time.Now(), time.Now()
+	for ctx.Err() == nil {
+		if now := time.Now(); !now.Before(next) {
+			mode := readChanged
+			if !now.Before(full) {
+				mode, full = readAll, now.Add(fullInterval)
+			}
+			if err := c.readTables(mode, b); err != nil {
+				return err
+			}
+			next = now.Add(c.cfg.Interval)
+		}
+		if err := c.drain(b); err != nil {
+			return err
+		}
+		b.flush()
+	}
+	// What the programs produced before the end is still told.
+	err := c.drain(b)
+	if err == nil {
+		err = c.readTables(readChanged, b)
+	}
+	b.flush()
+	return err
+}
+
+// fullInterval is how often every living flow is told, changed or not, so that
+// the collector can tell a silent flow from one whose end was lost.
+const fullInterval = time.Minute
+
+func (c *Capture) readTables(mode readMode, b *batcher) error {
+	c.dec.offset = bootOffset()
+	if err := c.table.read(&c.dec, mode, b); err != nil {
+		return err
+	}
+	if err := c.flows.read(&c.dec, mode, b); err != nil {
+		return err
+	}
+	return c.drops.read(b)
+}
+
+// drain reads the ring until it is empty, waiting up to Poll for the first event.
+func (c *Capture) drain(b *batcher) error {
+	var rec ringbuf.Record
+	rec.RawSample = c.account.buffer
+	c.reader.SetDeadline(time.Now().Add(c.cfg.Poll))
+	for n := 0; n < drainLimit; n++ {
+		switch err := c.reader.ReadInto(&rec); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read event ring: %w", err)
+		}
+		c.account.buffer = rec.RawSample
+		ev := b.next()
+		ok, err := c.dec.event(rec.RawSample, ev)
+		c.account.delivered(rec.RawSample, err)
+		if !ok || err != nil {
+			b.drop()
+		}
+	}
+	return nil
+}
+
+// drainLimit lets the tables be read in time while the ring never gets empty.
+const drainLimit = 65536
+
+// backfill finds the sockets that were there before weir. The kernel does it
+// while the iterator is read; it gives no bytes.
+func (c *Capture) backfill() error {
+	if c.backlog == nil {
+		return nil
+	}
+	r, err := c.backlog.Open()
+	if err != nil {
+		return fmt.Errorf("open iter/task_file: %w", err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return fmt.Errorf("read iter/task_file: %w", err)
+	}
+	return nil
+}
+
+// Stats is safe for concurrent use; see collector.Source.
+func (c *Capture) Stats() flow.SourceStats {
+	s := c.account.stats(c.cfg.RingSize)
+	s.Tables = append(s.Tables, flow.TableFill{Name: "flows", Entries: c.flows.entries.Load(), Max: uint64(c.cfg.FlowTable)})
+	return s
+}
+
+// Close takes every program out of the kernel. It is not safe beside Run: end
+// Run's context first and wait for it.
+func (c *Capture) Close() error {
+	for _, l := range c.links {
+		l.Close()
+	}
+	if c.reader != nil {
+		c.reader.Close()
+	}
+	for _, coll := range c.colls {
+		coll.Close()
+	}
+	closeMaps(c.maps)
+	c.links, c.colls, c.maps = nil, nil, nil
+	return nil
+}

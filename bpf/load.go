@@ -1,0 +1,108 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// sharedNames are the maps that every unit uses; each is created once.
+var sharedNames = [...]string{"sockets", "flows", "drops", "events", "stats"}
+
+// createMaps creates the maps in the sizes that cfg asks for.
+func createMaps(cfg Config) (map[string]*ebpf.Map, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, explain("lift the limit of locked memory", err)
+	}
+	spec, err := sharedSpec(cfg)
+	if err != nil {
+		return nil, err
+	}
+	maps := make(map[string]*ebpf.Map, len(sharedNames))
+	for _, name := range sharedNames {
+		m, err := ebpf.NewMap(spec.Maps[name])
+		if err != nil {
+			closeMaps(maps)
+			return nil, explain("create BPF map "+name, err)
+		}
+		maps[name] = m
+	}
+	return maps, nil
+}
+
+func sharedSpec(cfg Config) (*ebpf.CollectionSpec, error) {
+	spec, err := loadShared()
+	if err != nil {
+		return nil, fmt.Errorf("read embedded BPF object shared: %w", err)
+	}
+	cfg.size(spec)
+	return spec, nil
+}
+
+// size sets the sizes of the maps and the gates of the programs.
+func (cfg Config) size(spec *ebpf.CollectionSpec) {
+	spec.Maps["events"].MaxEntries = uint32(cfg.RingSize)
+	spec.Maps["flows"].MaxEntries = uint32(cfg.FlowTable)
+}
+
+func closeMaps(maps map[string]*ebpf.Map) {
+	for _, m := range maps {
+		m.Close()
+	}
+}
+
+// loadUnit loads one unit on the shared maps. A program that the kernel refuses
+// is left out when it is not required: the error names it, the rest is loaded.
+func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, self uint32) (*ebpf.Collection, error) {
+	spec, err := u.spec()
+	if err != nil {
+		return nil, fmt.Errorf("read embedded BPF object %s: %w", u.name, err)
+	}
+	cfg.size(spec)
+	if v := spec.Variables["self_tgid"]; v != nil {
+		if err := v.Set(self); err != nil {
+			return nil, fmt.Errorf("set self_tgid of BPF object %s: %w", u.name, err)
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})
+	var ve *ebpf.VerifierError
+	if errors.As(err, &ve) {
+		return nil, explain(fmt.Sprintf("load BPF object %s: verifier: %.2v", u.name, ve), err)
+	}
+	if err != nil {
+		return nil, explain("load BPF object "+u.name, err)
+	}
+	return coll, nil
+}
+
+// selfTGID asks the kernel for this process's id in the initial PID namespace:
+// inside a container os.Getpid would be another number. A program of type
+// syscall runs in the caller's context.
+func selfTGID() (uint32, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:    "self_tgid",
+		Type:    ebpf.Syscall,
+		Flags:   sleepable,
+		License: "Dual BSD/GPL",
+		Instructions: asm.Instructions{
+			asm.FnGetCurrentPidTgid.Call(),
+			asm.RSh.Imm(asm.R0, 32),
+			asm.Return(),
+		},
+	})
+	if err != nil {
+		return 0, explain("load BPF program self_tgid", err)
+	}
+	defer prog.Close()
+	tgid, err := prog.Run(&ebpf.RunOptions{})
+	if err != nil {
+		return 0, explain("run BPF program self_tgid", err)
+	}
+	return tgid, nil
+}
+
+// sleepable is BPF_F_SLEEPABLE, which the kernel asks of syscall programs.
+const sleepable = 1 << 4

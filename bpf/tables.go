@@ -1,0 +1,153 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// readMode says what a reading of a table passes on.
+type readMode uint8
+
+const (
+	readListeners readMode = iota // nothing but the listening sockets, into the decoder's set
+	readAll                       // every living flow
+	readChanged                   // flows with new packets
+)
+
+// sockTable is the kernel's table of TCP sockets: the socket storage, read by an
+// iterator in one pass over all network namespaces.
+type sockTable struct {
+	iter      *link.Iter
+	reportAll *ebpf.Variable
+	buf       []byte
+}
+
+func newSockTable(it *link.Iter, reportAll *ebpf.Variable) *sockTable {
+	return &sockTable{iter: it, reportAll: reportAll, buf: make([]byte, 64*int(unsafe.Sizeof(sharedSockReport{})))}
+}
+
+func (t *sockTable) read(d *decoder, mode readMode, b *batcher) error {
+	var all uint32
+	if mode != readChanged {
+		all = 1
+	}
+	if err := t.reportAll.Set(all); err != nil {
+		return fmt.Errorf("set report_all: %w", err)
+	}
+	r, err := t.iter.Open()
+	if err != nil {
+		return fmt.Errorf("open iter/bpf_sk_storage_map: %w", err)
+	}
+	defer r.Close()
+
+	const size = int(unsafe.Sizeof(sharedSockReport{}))
+	now := time.Now().UnixNano()
+	have := 0 // bytes of a report that a read cut in two
+	for {
+		n, err := r.Read(t.buf[have:])
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read iter/bpf_sk_storage_map: %w", err)
+		}
+		n += have
+		whole := n - n%size
+		for off := 0; off < whole; off += size {
+			t.report(d, (*sharedSockReport)(unsafe.Pointer(&t.buf[off])), mode, now, b)
+		}
+		have = copy(t.buf, t.buf[whole:n])
+	}
+}
+
+func (t *sockTable) report(d *decoder, r *sharedSockReport, mode readMode, now int64, b *batcher) {
+	if mode == readListeners {
+		if sharedSockRole(r.Role) == sharedSockRoleROLE_LISTENER {
+			d.listeners.add(r)
+		}
+		return
+	}
+	ev := b.next()
+	*ev = flow.Event{Kind: flow.KindUpdate, Time: now}
+	if sharedSockRole(r.Role) == sharedSockRoleROLE_LISTENER {
+		ev.Kind = flow.KindListen
+	}
+	d.socket(r, &ev.Socket)
+}
+
+// flowTable is the kernel's hash of connectionless flows.
+type flowTable struct {
+	m        *ebpf.Map
+	idle     time.Duration
+	keys     []sharedFlowKey
+	values   []sharedFlowValue
+	expired  []sharedFlowKey
+	lastRead uint64 // CLOCK_BOOTTIME ns
+	entries  atomic.Uint64
+}
+
+func newFlowTable(m *ebpf.Map, idle time.Duration) *flowTable {
+	const batch = 512
+	return &flowTable{m: m, idle: idle, keys: make([]sharedFlowKey, batch), values: make([]sharedFlowValue, batch)}
+}
+
+func (t *flowTable) read(d *decoder, mode readMode, b *batcher) error {
+	now := time.Now().UnixNano()
+	boot := uint64(now - d.offset)
+	t.expired = t.expired[:0]
+	var cursor ebpf.MapBatchCursor
+	entries := uint64(0)
+	for {
+		n, err := t.m.BatchLookup(&cursor, t.keys, t.values, nil)
+		entries += uint64(n)
+		for i := range n {
+			v := &t.values[i]
+			switch {
+			case v.Last != 0 && boot > v.Last && boot-v.Last > uint64(t.idle):
+				t.expired = append(t.expired, t.keys[i])
+			case mode == readAll || v.Last >= t.lastRead:
+				t.report(d, &t.keys[i], v, flow.KindUpdate, now, b)
+			}
+		}
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read BPF map flows: %w", err)
+		}
+	}
+	for i := range t.expired {
+		// Taken out and read in one step, so that no packet between goes uncounted.
+		var v sharedFlowValue
+		if err := t.m.LookupAndDelete(&t.expired[i], &v); err != nil {
+			continue
+		}
+		t.report(d, &t.expired[i], &v, flow.KindClose, now, b)
+	}
+	t.lastRead = boot
+	t.entries.Store(entries - uint64(len(t.expired)))
+	return nil
+}
+
+func (t *flowTable) report(d *decoder, k *sharedFlowKey, v *sharedFlowValue, kind flow.Kind, now int64, b *batcher) {
+	r := sharedSockReport{
+		Cookie: k.Cookie, Cgroup: v.Cgroup, Start: v.Start, Last: v.Last, Sent: v.Sent, Received: v.Received,
+		Local: k.Local, Remote: k.Remote, Netns: v.Netns, Pid: v.Pid, Protocol: uint8(k.Protocol),
+		Role: v.Role, Flags: v.Flags, IcmpType: v.IcmpType, IcmpCode: v.IcmpCode, Comm: v.Comm,
+	}
+	ev := b.next()
+	*ev = flow.Event{Kind: kind, Time: now}
+	if kind == flow.KindClose {
+		r.End = uint8(flow.EndIdle)
+		ev.Time = int64(v.Last) + d.offset
+	}
+	d.socket(&r, &ev.Socket)
+}

@@ -1,0 +1,56 @@
+package bpf
+
+import "github.com/cilium/ebpf"
+
+// How a program is attached.
+type attachment uint8
+
+const (
+	attachTracing  attachment = iota // tp_btf: a raw tracepoint with BTF
+	attachCgroup                     // at the root of cgroup v2
+	attachSockIter                   // an iterator over the socket storage, opened at each reading
+	attachTaskIter                   // an iterator over all tasks' files, opened once
+)
+
+// hook is one program: where it sits, what for, and what is lost without it.
+type hook struct {
+	program  string
+	attach   attachment
+	point    string // as the kernel names it
+	purpose  string
+	without  string
+	required bool
+}
+
+// unit is one object of programs that load together.
+type unit struct {
+	name  string
+	spec  func() (*ebpf.CollectionSpec, error)
+	hooks []hook
+}
+
+// units is everything that weir puts into the kernel. It drives load, attachment
+// and `weir doctor`.
+func units() []unit {
+	return []unit{
+		{"tcp", loadTcp, []hook{
+			{"tcp_state", attachTracing, "tp_btf/inet_sock_set_state", "TCP connections: open, close, how they ended", "no TCP flows", true},
+			{"tcp_table", attachSockIter, "iter/bpf_sk_storage_map", "TCP counters, RTT and retransmits of living connections", "TCP flows show their numbers only when they end", true},
+		}},
+		{"packet", loadPacket, []hook{
+			{"packet_egress", attachCgroup, "cgroup_skb/egress", "UDP, ICMP and other flows: sent", "no flows but TCP", true},
+			{"packet_ingress", attachCgroup, "cgroup_skb/ingress", "UDP, ICMP and other flows: received; DNS answers", "no flows but TCP, no DNS names", true},
+		}},
+		{"socket", loadSocket, []hook{
+			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
+			{"socket_backfill", attachTaskIter, "iter/task_file", "sockets that were there before weir", "flows that are older than weir stay unseen until they end", false},
+		}},
+		{"cgroup", loadCgroup, []hook{
+			{"cgroup_mkdir", attachTracing, "tp_btf/cgroup_mkdir", "containers are known before their first packet", "new containers are found by looking, seconds later", false},
+			{"cgroup_rmdir", attachTracing, "tp_btf/cgroup_rmdir", "containers that are gone", "gone containers are found by looking", false},
+		}},
+		{"drop", loadDrop, []hook{
+			{"packet_dropped", attachTracing, "tp_btf/kfree_skb", "packets that the kernel dropped, with its reason", "no drops", false},
+		}},
+	}
+}
