@@ -155,7 +155,7 @@ static __always_inline struct flow_value *flow_create(struct __sk_buff *skb, str
 	v.start = bpf_ktime_get_boot_ns();
 	/* Whoever sends first is the client, unless what is sent is an answer: the kernel's own
 	 * socket answers echo requests that no socket received. */
-	v.role = !egress == p->answer ? ROLE_CLIENT : ROLE_SERVER;
+	v.role = egress != p->answer ? ROLE_CLIENT : ROLE_SERVER;
 	v.icmp_type = p->icmp_type;
 	v.icmp_code = p->icmp_code;
 	if (i) {
