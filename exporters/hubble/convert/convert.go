@@ -1,0 +1,135 @@
+// Package convert turns weir's flow records into Hubble's flows and back.
+//
+// What Hubble's schema has a field for goes there. What it lacks (bytes, round
+// trip time, processes, containers, how a flow ended) goes into the flow's
+// extensions as a google.protobuf.Struct: docs/hubble-extensions.md.
+package convert
+
+import (
+	"net/netip"
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// Converter makes Hubble flows of records. It remembers what it made of a
+// workload, so one that lives is cheaper than many. It is used by one
+// goroutine at a time.
+type Converter struct {
+	node    string
+	emitter *flowpb.Emitter
+	cache   map[*flow.Workload]*identity
+}
+
+// maxCache bounds the workloads that a Converter remembers.
+const maxCache = 4096
+
+// New is a Converter for the flows of the host node, seen by a weir of version.
+func New(node, version string) *Converter {
+	return &Converter{
+		node:    valid(node),
+		emitter: &flowpb.Emitter{Name: "Weir", Version: valid(version)},
+		cache:   make(map[*flow.Workload]*identity),
+	}
+}
+
+// Flow is r as Hubble has it, without extensions: Extend adds them. The caller
+// may change the Flow and its direct sub-messages, but must not change the
+// elements of lists: flows share them.
+func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
+	f := &r.Flow
+	src, dst := &f.Client, &f.Server
+	reply := isReply(r)
+	if reply {
+		src, dst = dst, src
+	}
+	out := &flowpb.Flow{
+		Time:             timestamppb.New(time.Unix(0, r.Time)),
+		Uuid:             uuid(c.node, r),
+		Emitter:          c.emitter,
+		Verdict:          flowpb.Verdict(r.Verdict),
+		Type:             flowpb.FlowType_L3_L4,
+		NodeName:         c.node,
+		IP:               network(src.Addr.Addr(), dst.Addr.Addr()),
+		L4:               transport(r, src.Addr, dst.Addr),
+		Source:           c.endpoint(src),
+		Destination:      c.endpoint(dst),
+		SourceNames:      validAll(src.Names),
+		DestinationNames: validAll(dst.Names),
+		IsReply:          wrapperspb.Bool(reply),
+		TrafficDirection: direction(f, reply),
+		Summary:          summary(r), //nolint:staticcheck // deprecated, and the only text that the CLI shows
+	}
+	// Hubble's text formats ask for services, not for names: a peer that only
+	// DNS knows is shown by its name through this field.
+	if out.Source.PodName == "" && len(out.SourceNames) > 0 {
+		out.SourceService = &flowpb.Service{Name: out.SourceNames[0]}
+	}
+	if out.Destination.PodName == "" && len(out.DestinationNames) > 0 {
+		out.DestinationService = &flowpb.Service{Name: out.DestinationNames[0]}
+	}
+	setEvent(out, r, dst)
+	setSocket(out, f)
+	return out
+}
+
+// isReply tells whether r is about packets from the server to the client. A
+// record counts both ways and stands for the client's direction; only a drop
+// is about packets of one direction.
+func isReply(r *flow.Record) bool {
+	if r.Drop == nil || r.Flow.Client.Addr == r.Drop.Source {
+		return false
+	}
+	src := r.Drop.Source
+	return src.IsValid() && (src == r.Flow.Server.Addr || src == r.Flow.ServerXlated)
+}
+
+// direction is the way the packets go, seen from the end that is on this host;
+// where both are, from the client.
+func direction(f *flow.Flow, reply bool) flowpb.TrafficDirection {
+	out, in := flowpb.TrafficDirection_EGRESS, flowpb.TrafficDirection_INGRESS
+	if reply {
+		out, in = in, out
+	}
+	switch {
+	case f.Client.Seen:
+		return out
+	case f.Server.Seen:
+		return in
+	}
+	return flowpb.TrafficDirection_TRAFFIC_DIRECTION_UNKNOWN
+}
+
+// setSocket names the socket that reported the flow, the client's where both
+// ends did.
+func setSocket(out *flowpb.Flow, f *flow.Flow) {
+	e := &f.Client
+	if !e.Seen {
+		e = &f.Server
+	}
+	out.SocketCookie = e.Cookie
+	if e.Workload != nil {
+		out.CgroupId = e.Workload.CgroupID
+	}
+}
+
+func network(src, dst netip.Addr) *flowpb.IP {
+	ip := &flowpb.IP{}
+	if src.IsValid() {
+		ip.Source = src.WithZone("").String()
+	}
+	if dst.IsValid() {
+		ip.Destination = dst.WithZone("").String()
+	}
+	switch {
+	case src.Is4() || dst.Is4():
+		ip.IpVersion = flowpb.IPVersion_IPv4
+	case src.Is6() || dst.Is6():
+		ip.IpVersion = flowpb.IPVersion_IPv6
+	}
+	return ip
+}

@@ -1,0 +1,134 @@
+package convert
+
+import (
+	"net/netip"
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+const structURL = "type.googleapis.com/google.protobuf.Struct"
+
+// Extend puts what Hubble's schema lacks into out, which Flow made of r. The
+// type is google.protobuf.Struct, because Hubble's CLI ends the whole stream at
+// a type that it does not know.
+func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
+	f := &r.Flow
+	o := object{make([]byte, 0, 1024)}
+	o.text("record", recordNames[r.Kind])
+	o.number("flow_id", f.ID)
+	o.text("protocol", f.Protocol.String())
+	o.number("protocol_number", uint64(f.Protocol))
+	o.text("start", instant(f.Start))
+	o.text("last", instant(f.Last))
+	if f.Ended != 0 {
+		o.text("ended", instant(f.Ended))
+	}
+	o.text("end", f.End.String())
+	o.flag("preexisting", f.Preexisting)
+	o.number("connect_latency_ns", unsigned(f.ConnectLatency))
+	o.number("rtt_ns", unsigned(f.RTT))
+	o.number("retransmits", uint64(f.Retransmits))
+	o.object("sent", counters(f.Sent), false)
+	o.object("received", counters(f.Received), false)
+	o.object("delta", delta(r.Delta), false)
+	o.number("drops", f.Drops)
+	o.text("drop_reason", f.DropReason)
+	if r.Drop != nil {
+		o.object("drop", drop(r.Drop), true)
+	}
+	if (f.ServerXlated != netip.AddrPort{}) {
+		o.text("server_xlated", addrText(f.ServerXlated))
+	}
+	o.object("client", end(&f.Client), false)
+	o.object("server", end(&f.Server), false)
+	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: o.b}
+}
+
+var recordNames = [...]string{
+	flow.RecordStart: "start", flow.RecordUpdate: "update", flow.RecordEnd: "end", flow.RecordDrop: "drop",
+}
+
+func counters(c flow.Counters) (o object) {
+	o.number("packets", c.Packets)
+	o.number("payload_bytes", c.Payload)
+	o.number("wire_bytes", c.Wire)
+	return o
+}
+
+func delta(d flow.Delta) (o object) {
+	o.object("sent", counters(d.Sent), false)
+	o.object("received", counters(d.Received), false)
+	o.number("retransmits", uint64(d.Retransmits))
+	return o
+}
+
+func drop(d *flow.Drop) (o object) {
+	o.text("reason", d.Reason)
+	o.number("packets", d.Packets)
+	o.number("bytes", d.Bytes)
+	o.text("source", addrText(d.Source))
+	o.text("destination", addrText(d.Destination))
+	o.number("protocol_number", uint64(d.Protocol))
+	o.number("netns", uint64(d.NetNS))
+	return o
+}
+
+func end(e *flow.Endpoint) (o object) {
+	o.flag("seen", e.Seen)
+	o.text("via", e.Via)
+	o.number("pid", uint64(e.PID))
+	o.text("command", e.Comm.String())
+	o.number("cookie", e.Cookie)
+	o.number("netns", uint64(e.NetNS))
+	if w := e.Workload; w != nil {
+		o.object("workload", workload(w), true)
+	}
+	return o
+}
+
+// workload leaves out what the flow's endpoint says: namespace and labels.
+func workload(w *flow.Workload) (o object) {
+	o.text("name", w.Name)
+	o.text("runtime", string(w.Runtime))
+	o.text("container_id", w.Container)
+	o.text("image", w.Image)
+	o.text("owner_kind", w.Owner.Kind)
+	o.text("owner_name", w.Owner.Name)
+	o.addresses("addresses", w.Addrs)
+	o.number("pid", uint64(w.PID))
+	o.number("cgroup_id", w.CgroupID)
+	o.text("cgroup", w.Cgroup)
+	o.flag("pending", w.Pending)
+	return o
+}
+
+// instant is ns since the Unix epoch as RFC 3339 with all its digits; a double
+// would lose some.
+func instant(ns int64) string {
+	if ns == 0 {
+		return ""
+	}
+	return time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
+}
+
+// addrText is address and port, or the address alone where there is no port.
+func addrText(a netip.AddrPort) string {
+	switch {
+	case !a.Addr().IsValid():
+		return ""
+	case a.Port() == 0:
+		return a.Addr().WithZone("").String()
+	}
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()).String()
+}
+
+func unsigned(n int64) uint64 {
+	if n < 0 {
+		return 0
+	}
+	return uint64(n)
+}

@@ -1,0 +1,174 @@
+package convert
+
+import (
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// Cilium's reserved identities that weir uses.
+const (
+	identityUnknown = 0
+	identityHost    = 1
+	identityWorld   = 2
+	identityFirst   = 256 // the first that is not reserved
+)
+
+// Labels that weir adds to a container's own, for filters on its name and id.
+const (
+	labelSource = "container"
+	labelName   = "name"
+	labelID     = "id"
+)
+
+// identity is what a workload is in every flow.
+type identity struct {
+	number    uint32
+	namespace string
+	name      string
+	labels    []string
+	workloads []*flowpb.Workload
+}
+
+func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
+	w := e.Workload
+	switch {
+	case w == nil && e.Seen:
+		return &flowpb.Endpoint{Identity: identityUnknown}
+	case w == nil || w.Runtime == flow.RuntimeWorld:
+		return &flowpb.Endpoint{Identity: identityWorld, Labels: []string{"reserved:world"}}
+	}
+	id := c.identity(w)
+	out := &flowpb.Endpoint{
+		Identity: id.number, Namespace: id.namespace, PodName: id.name, Labels: id.labels, Workloads: id.workloads,
+	}
+	if w.Runtime == flow.RuntimeHost {
+		// "host" would say nothing: the process is the name that helps.
+		if p := processName(e.Comm); p != "" {
+			out.PodName = p
+		}
+	}
+	return out
+}
+
+func (c *Converter) identity(w *flow.Workload) *identity {
+	if id, ok := c.cache[w]; ok {
+		return id
+	}
+	if len(c.cache) >= maxCache {
+		clear(c.cache)
+	}
+	id := newIdentity(w)
+	c.cache[w] = id
+	return id
+}
+
+func newIdentity(w *flow.Workload) *identity {
+	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name)}
+	for _, l := range w.Labels {
+		if !addedLabel(w, l) {
+			id.labels = append(id.labels, valid(l.String()))
+		}
+	}
+	if w.Runtime == flow.RuntimeHost {
+		id.number = identityHost
+		if !slices.Contains(id.labels, "reserved:host") {
+			id.labels = append(id.labels, "reserved:host")
+		}
+	} else {
+		id.number = labelNumber(w, id.labels)
+	}
+	for _, l := range containerLabels(w) {
+		id.labels = append(id.labels, valid(l.String()))
+	}
+	if owner := ownerOf(w); owner.Name != "" {
+		id.workloads = []*flowpb.Workload{{Name: valid(owner.Name), Kind: valid(owner.Kind)}}
+	}
+	return id
+}
+
+// containerLabels are container:name and container:id, the latter as short as
+// "docker ps" shows it. In a pod the name is the container's, not the pod's.
+func containerLabels(w *flow.Workload) []flow.Label {
+	if w.Container == "" {
+		return nil
+	}
+	name := w.Name
+	if n, ok := w.Label("io.kubernetes.container.name"); ok {
+		name = n
+	}
+	return []flow.Label{
+		{Source: labelSource, Key: labelID, Value: w.ShortID()},
+		{Source: labelSource, Key: labelName, Value: name},
+	}
+}
+
+// addedLabel tells whether l stands where weir puts a label of its own: an
+// image must not be able to call its containers by the name of another.
+func addedLabel(w *flow.Workload, l flow.Label) bool {
+	return w.Container != "" && l.Source == labelSource && (l.Key == labelName || l.Key == labelID)
+}
+
+func ownerOf(w *flow.Workload) flow.Owner {
+	if w.Owner.Name != "" {
+		return w.Owner
+	}
+	switch {
+	case w.Container != "":
+		return flow.Owner{Kind: "Container", Name: w.Name}
+	case w.Runtime == flow.RuntimeSystemd:
+		return flow.Owner{Kind: "Unit", Name: w.Name}
+	}
+	return flow.Owner{}
+}
+
+// labelNumber is a number for a set of labels, the same on every host and after
+// every restart, in the range of Cilium's cluster-wide identities. Two sets can
+// share one: among a thousand, with a probability of 3 %. Only filters on
+// identities see it.
+func labelNumber(w *flow.Workload, labels []string) uint32 {
+	sorted := slices.Clone(labels)
+	slices.Sort(sorted)
+	h := fnv.New64a()
+	for _, l := range slices.Compact(sorted) {
+		h.Write([]byte(l))
+		h.Write([]byte{0})
+	}
+	if len(labels) == 0 { // nothing but its name tells it apart
+		h.Write([]byte(w.Namespace + "\x00" + string(w.Runtime) + "\x00" + w.Name))
+	}
+	const last = 1<<24 - 1
+	return identityFirst + uint32(h.Sum64()%(last-identityFirst+1))
+}
+
+// processName is a command name fit to be a pod's: a slash would read as the
+// end of a namespace.
+func processName(c flow.Comm) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '/' || r == ' ' || r == 0xfffd {
+			return '_'
+		}
+		return r
+	}, valid(c.String()))
+}
+
+// valid makes s fit for a protobuf string, which must be UTF-8.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// validAll is list itself where nothing had to be replaced.
+func validAll(list []string) []string {
+	for i := range list {
+		if v := valid(list[i]); v != list[i] {
+			out := slices.Clone(list)
+			for j := i; j < len(out); j++ {
+				out[j] = valid(out[j])
+			}
+			return out
+		}
+	}
+	return list
+}

@@ -1,0 +1,154 @@
+package convert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// summary is the text that Hubble's clients print in parentheses, verbatim.
+func summary(r *flow.Record) string {
+	if r.Kind == flow.RecordDrop {
+		return dropSummary(r)
+	}
+	parts := []string{header(r)}
+	switch r.Kind {
+	case flow.RecordStart:
+		if r.Flow.Preexisting {
+			parts = append(parts, "older than weir")
+		}
+	case flow.RecordUpdate:
+		f := &r.Flow
+		life := time.Duration(r.Time - f.Start)
+		list := append([]string{"up " + Duration(life)}, traffic(f)...)
+		if secs := life.Seconds(); secs > 0 {
+			list = append(list, Bytes(uint64(float64(f.Sent.Payload+f.Received.Payload)/secs))+"/s")
+		}
+		parts = append(parts, strings.Join(list, ", "))
+	case flow.RecordEnd:
+		list := append([]string{ending(&r.Flow)}, traffic(&r.Flow)...)
+		parts = append(parts, strings.Join(list, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func dropSummary(r *flow.Record) string {
+	reason, n := r.Flow.DropReason, r.Flow.Drops
+	if r.Drop != nil {
+		reason, n = r.Drop.Reason, r.Drop.Packets
+	}
+	if reason == "" {
+		reason = "dropped, the kernel gave no reason"
+	}
+	if n == 1 {
+		return valid(reason) + ", 1 packet"
+	}
+	return fmt.Sprintf("%s, %d packets", valid(reason), n)
+}
+
+func header(r *flow.Record) string {
+	f := &r.Flow
+	switch f.Protocol {
+	case flow.TCP:
+		if flags := flagText(tcpFlags(r)); flags != "" {
+			return "TCP Flags: " + flags
+		}
+		return "TCP"
+	case flow.UDP:
+		return "UDP"
+	case flow.SCTP:
+		return "SCTP"
+	case flow.ICMP:
+		return "ICMPv4 " + icmpName(f.ICMPType, icmp4Names)
+	case flow.ICMPv6:
+		return "ICMPv6 " + icmpName(f.ICMPType, icmp6Names)
+	case flow.IGMP:
+		return "IGMP"
+	}
+	return fmt.Sprintf("IP protocol %d", f.Protocol)
+}
+
+func icmp4Names(t uint8) string {
+	switch t {
+	case 0:
+		return "EchoReply"
+	case 3:
+		return "DestinationUnreachable"
+	case 5:
+		return "Redirect"
+	case 8:
+		return "EchoRequest"
+	case 11:
+		return "TimeExceeded"
+	case 13:
+		return "TimestampRequest"
+	}
+	return ""
+}
+
+func icmp6Names(t uint8) string {
+	switch t {
+	case 1:
+		return "DestinationUnreachable"
+	case 2:
+		return "PacketTooBig"
+	case 3:
+		return "TimeExceeded"
+	case 128:
+		return "EchoRequest"
+	case 129:
+		return "EchoReply"
+	case 133:
+		return "RouterSolicitation"
+	case 134:
+		return "RouterAdvertisement"
+	case 135:
+		return "NeighborSolicitation"
+	case 136:
+		return "NeighborAdvertisement"
+	case 143:
+		return "MulticastListenerReport"
+	}
+	return ""
+}
+
+func icmpName(t uint8, names func(uint8) string) string {
+	if n := names(t); n != "" {
+		return n
+	}
+	return fmt.Sprintf("type %d", t)
+}
+
+// ending says how a flow ended and after how long.
+func ending(f *flow.Flow) string {
+	what := map[flow.End]string{
+		flow.EndNone: "ended", flow.EndClosed: "closed", flow.EndResetLocal: "reset by client", flow.EndResetRemote: "reset by server",
+		flow.EndRefused: "connection refused", flow.EndTimedOut: "timed out", flow.EndUnreachable: "unreachable",
+		flow.EndAborted: "given up", flow.EndIdle: "idle", flow.EndLost: "end not seen",
+	}[f.End]
+	if what == "" {
+		what = f.End.String()
+	}
+	if f.Ended > f.Start {
+		what += " after " + Duration(time.Duration(f.Ended-f.Start))
+	}
+	return what
+}
+
+// traffic lists what a flow carried, seen from the client.
+func traffic(f *flow.Flow) (list []string) {
+	if f.Sent.Packets+f.Received.Packets > 0 {
+		list = append(list, Bytes(f.Sent.Payload)+" sent", Bytes(f.Received.Payload)+" received")
+	}
+	if f.RTT > 0 {
+		list = append(list, "RTT "+Duration(time.Duration(f.RTT)))
+	}
+	if f.Retransmits == 1 {
+		list = append(list, "1 retransmit")
+	} else if f.Retransmits > 1 {
+		list = append(list, fmt.Sprintf("%d retransmits", f.Retransmits))
+	}
+	return list
+}

@@ -1,0 +1,41 @@
+package convert
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/fnv"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// uuid names a record: the same record gets the same one wherever and however
+// often it is converted. It is an RFC 9562 UUID of version 8, made of a hash
+// over the host, the flow and the moment.
+func uuid(node string, r *flow.Record) string {
+	var in [25]byte
+	binary.LittleEndian.PutUint64(in[0:], r.Flow.ID)
+	binary.LittleEndian.PutUint64(in[8:], uint64(r.Flow.Start))
+	binary.LittleEndian.PutUint64(in[16:], uint64(r.Time))
+	in[24] = byte(r.Kind)
+	h := fnv.New128a()
+	h.Write(in[:])
+	h.Write([]byte(node))
+	// The drops of one reading differ in nothing else.
+	if d := r.Drop; d != nil {
+		h.Write([]byte(d.Reason))
+		b, _ := d.Source.MarshalBinary()
+		h.Write(b)
+	}
+	var id [16]byte
+	h.Sum(id[:0])
+	id[6] = id[6]&0x0f | 0x80 // version 8
+	id[8] = id[8]&0x3f | 0x80 // variant 10
+	var out [36]byte
+	hex.Encode(out[0:8], id[0:4])
+	hex.Encode(out[9:13], id[4:6])
+	hex.Encode(out[14:18], id[6:8])
+	hex.Encode(out[19:23], id[8:10])
+	hex.Encode(out[24:36], id[10:16])
+	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
+	return string(out[:])
+}

@@ -1,0 +1,115 @@
+package pack
+
+import (
+	"slices"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// Packer builds Batches. The zero value is ready. It is used by one goroutine
+// at a time; the Batches that it gives away may be read by others meanwhile.
+type Packer struct {
+	b         Batch
+	workloads map[*flow.Workload]uint32
+	names     map[nameKey]uint32
+	texts     map[string]uint32
+	viewed    bool // a View reads the buffers of b
+}
+
+// nameKey tells one shared list of names from another without comparing the
+// strings: lists are never changed once published.
+type nameKey struct {
+	first *string
+	n     int
+}
+
+// Add packs r at the end. Nothing of r is changed; its workloads and names are
+// kept by reference.
+func (p *Packer) Add(r *flow.Record) {
+	if p.workloads == nil {
+		p.workloads = make(map[*flow.Workload]uint32)
+		p.names = make(map[nameKey]uint32)
+		p.texts = make(map[string]uint32)
+	}
+	p.b.data = p.record(p.b.data, r)
+	p.b.ends = append(p.b.ends, uint32(len(p.b.data)))
+	if len(p.b.ends) == 1 || r.Time < p.b.first {
+		p.b.first = r.Time
+	}
+	if len(p.b.ends) == 1 || r.Time > p.b.last {
+		p.b.last = r.Time
+	}
+}
+
+// Len is the number of records packed since the last Seal.
+func (p *Packer) Len() int { return len(p.b.ends) }
+
+// View is what was packed so far. Later Adds do not show in it: they write
+// only behind its end.
+func (p *Packer) View() *Batch {
+	p.viewed = true
+	b := p.b
+	return &b
+}
+
+// Seal gives what was packed so far, without slack, and starts anew.
+func (p *Packer) Seal() *Batch {
+	b := p.b
+	b.data = append(make([]byte, 0, len(b.data)), b.data...)
+	b.ends = append(make([]uint32, 0, len(b.ends)), b.ends...)
+	b.workloads = slices.Clip(b.workloads)
+	b.names = slices.Clip(b.names)
+	b.texts = slices.Clip(b.texts)
+	if p.viewed { // a reader may still look at the buffers: leave them to it
+		p.b = Batch{}
+	} else {
+		p.b = Batch{data: p.b.data[:0], ends: p.b.ends[:0]}
+	}
+	p.viewed = false
+	clear(p.workloads)
+	clear(p.names)
+	clear(p.texts)
+	return &b
+}
+
+// Index 0 means none in all three tables.
+
+func (p *Packer) workload(w *flow.Workload) uint64 {
+	if w == nil {
+		return 0
+	}
+	i, ok := p.workloads[w]
+	if !ok {
+		p.b.workloads = append(p.b.workloads, w)
+		i = uint32(len(p.b.workloads))
+		p.workloads[w] = i
+	}
+	return uint64(i)
+}
+
+func (p *Packer) nameList(names []string) uint64 {
+	if len(names) == 0 {
+		return 0
+	}
+	k := nameKey{&names[0], len(names)}
+	i, ok := p.names[k]
+	if !ok {
+		p.b.names = append(p.b.names, names)
+		i = uint32(len(p.b.names))
+		p.names[k] = i
+	}
+	return uint64(i)
+}
+
+func (p *Packer) text(s string) uint64 {
+	if s == "" {
+		return 0
+	}
+	i, ok := p.texts[s]
+	if !ok {
+		p.b.texts = append(p.b.texts, s)
+		i = uint32(len(p.b.texts))
+		p.texts[s] = i
+	}
+	return uint64(i)
+}
