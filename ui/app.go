@@ -1,0 +1,131 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gdamore/tcell/v2"
+
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/aggregate"
+)
+
+// reading is what one tick brings.
+type reading struct {
+	snapshot *aggregate.Snapshot
+	health   collector.Health
+}
+
+// Run shows the interface until the user quits, ctx is done, or the process is
+// told to end (SIGTERM, SIGHUP, SIGINT); then it returns nil with the terminal
+// as it was, also when a goroutine of its own panics. An error means that it
+// never began (ErrNoTerminal, or a filter, column or view that cannot be) or
+// that the terminal broke. While it runs the terminal belongs to it: nothing
+// may be written to standard output or error.
+func Run(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	m, err := newModel(cfg)
+	if err != nil {
+		return err
+	}
+	screen, err := openScreen(cfg)
+	if err != nil {
+		return err
+	}
+	cfg.Guard.arm(screen.Fini)
+	defer cfg.Guard.Restore()
+	defer cfg.Guard.Recover()
+
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	// The loop below owns model and painter. tview's Application is not used: its
+	// QueueUpdate blocks for ever when it comes before or after the run.
+	events := make(chan tcell.Event, 64)
+	go func() {
+		defer cfg.Guard.Recover()
+		screen.ChannelEvents(events, ctx.Done())
+	}()
+	readings := make(chan reading)
+	go func() {
+		defer cfg.Guard.Recover()
+		read(ctx, cfg, readings)
+	}()
+	return loop(ctx, m, newPainter(m, screen, themeFor(cfg, screen)), events, readings)
+}
+
+// read polls the snapshot and the health, at once and then at every tick.
+func read(ctx context.Context, cfg Config, out chan<- reading) {
+	tick := time.NewTicker(cfg.Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case out <- reading{cfg.Snapshot(), cfg.Health()}:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// loop is the only goroutine that touches the model. It draws after keys, and
+// after a reading that changed something.
+func loop(ctx context.Context, m *model, p *painter, events <-chan tcell.Event, readings <-chan reading) error {
+	p.paint()
+	for {
+		draw := true
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-readings:
+			draw = m.update(r.snapshot, r.health, m.cfg.Now())
+		case ev, open := <-events:
+			quit, err := handle(m, p, ev, open)
+			// Held keys come faster than frames: take what is waiting, draw once.
+			for n := len(events); n > 0 && !quit && err == nil; n-- {
+				ev, open = <-events
+				quit, err = handle(m, p, ev, open)
+			}
+			if quit || err != nil {
+				return err
+			}
+		}
+		if draw {
+			p.paint()
+		}
+	}
+}
+
+// handle applies one event of the terminal.
+func handle(m *model, p *painter, ev tcell.Event, open bool) (quit bool, err error) {
+	if !open {
+		return true, nil
+	}
+	switch ev := ev.(type) {
+	case *tcell.EventKey:
+		e := m.key(keyName(ev))
+		if e.copy != "" {
+			p.screen.SetClipboard([]byte(e.copy))
+		}
+		if e.redraw {
+			p.screen.Sync()
+		}
+		return e.quit, nil
+	case *tcell.EventMouse:
+		p.mouse(ev)
+	case *tcell.EventResize:
+		p.screen.Sync()
+	case *tcell.EventError:
+		return true, fmt.Errorf("terminal: %w", ev)
+	}
+	return false, nil
+}

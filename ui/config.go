@@ -1,0 +1,61 @@
+package ui
+
+import (
+	"time"
+
+	"github.com/gdamore/tcell/v2"
+
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/aggregate"
+)
+
+// Config is what Run needs to know. The zero value of a field that is not
+// required means its default.
+type Config struct {
+	// Snapshot gives the newest snapshot, nil while there is none. It is called
+	// once per Interval from one goroutine, and may take its time: keys work
+	// meanwhile. Required.
+	Snapshot func() *aggregate.Snapshot
+	// Health gives the pipeline's account of itself, called beside Snapshot. Its
+	// maps and slices must not change afterwards. Required.
+	Health func() collector.Health
+
+	Title    string // an extra word for the header, e.g. a filter's name
+	Host     string
+	Kernel   string
+	Mode     string // "observe", "audit" or "enforce"; default "observe"
+	Attached string // where the flows come from: "daemon unix:///…", "own capture", "recording FILE"
+	Recorded bool   // the snapshots' time is that of a recording: no lag is computed
+
+	Filter string // initial filter of workloads and flows
+	Sort   string // initial sort column of View, after "-" in reverse
+	View   string // "workloads" (default), "flows" or "health"
+
+	Interval time.Duration // between readings; default 500 ms, at least 200 ms
+	Mouse    bool          // take the mouse; the terminal's own selection of text is lost by it
+	NoColor  bool          // attributes alone; also when the environment has NO_COLOR
+
+	// Guard, when set, is armed while the screen is on, so that goroutines of
+	// other packages can give the terminal back before they die. Optional.
+	Guard *Guard
+
+	Screen tcell.Screen     // instead of the terminal; Run initialises and finishes it
+	Now    func() time.Time // the clock; its location is that of the times shown; default time.Now
+}
+
+func (c Config) withDefaults() Config {
+	if c.Mode == "" {
+		c.Mode = "observe"
+	}
+	if c.Interval == 0 {
+		c.Interval = 500 * time.Millisecond
+	}
+	c.Interval = max(c.Interval, 200*time.Millisecond)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Guard == nil {
+		c.Guard = new(Guard)
+	}
+	return c
+}

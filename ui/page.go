@@ -1,0 +1,53 @@
+package ui
+
+import "github.com/seed79351815/weir/collector/aggregate"
+
+// page is one place of the interface: a view of the first level, or what was
+// opened from one.
+type page struct {
+	title   text
+	tabs    []*tab
+	at      int                       // the tab that is shown
+	refresh func(*aggregate.Snapshot) // finds the page's subject in a new snapshot; may be nil
+	summary func(width int) []line    // lines above the tab's content; may be nil
+}
+
+func (p *page) tab() *tab { return p.tabs[p.at] }
+
+// tab is what a page shows: rows (grid and fill set) or text (lines set).
+type tab struct {
+	name   text
+	grid   grid
+	fill   func(*aggregate.Snapshot, *filter) // takes a snapshot's rows into grid
+	open   func()                             // what enter does with the selected row
+	empty  text                               // what is said when there are no rows
+	filter *filter
+
+	lines  func(width int) []line
+	scroll int
+}
+
+func (t *tab) scope() scope {
+	if t.grid != nil {
+		return onTable
+	}
+	return onText
+}
+
+// move goes by rows, or scrolls text; the painter bounds the scrolling, which
+// depends on the height.
+func (t *tab) move(by int) {
+	if t.grid != nil {
+		t.grid.Move(by)
+		return
+	}
+	t.scroll = max(0, t.scroll+by)
+}
+
+func (t *tab) moveTo(row int) {
+	if t.grid != nil {
+		t.grid.MoveTo(row)
+		return
+	}
+	t.scroll = max(0, row)
+}

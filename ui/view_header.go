@@ -1,0 +1,239 @@
+package ui
+
+import "strconv"
+
+// header is the bar at the top: where this is, what flows, and whether anything
+// was lost. rows is 3, or 1 on a narrow screen; the losses, the lag and the mode
+// are there in both.
+func (m *model) header(width, rows int) []line {
+	if rows == 1 {
+		return []line{fitSegs(width, append(append([]seg{
+			{10, m.modeLine()}}, m.lossSegs(true)...),
+			seg{5, labelled("flows", count(uint64(m.live())))},
+			seg{4, line{{perSecond(m.eventRate()), plain}, {" ev/s", dim}}},
+			seg{3, line{{clean(m.cfg.Host), plain}}},
+		))}
+	}
+	return []line{m.placeLine(width), m.trafficLine(width), m.lossLine(width)}
+}
+
+func (m *model) modeLine() line {
+	return line{{"weir ", strong}, {clean(m.cfg.Mode), accent}}
+}
+
+func (m *model) placeLine(width int) line {
+	return fitSegs(width, []seg{
+		{10, m.modeLine()},
+		{9, line{{clean(m.cfg.Host), strong}}},
+		{7, labelled("", clean(m.cfg.Title))},
+		{5, labelled("kernel", clean(m.cfg.Kernel))},
+		{8, labelled("from", clean(m.cfg.Attached))},
+	})
+}
+
+func (m *model) live() int {
+	if m.shown == nil {
+		return 0
+	}
+	return max(0, m.shown.Totals.Live)
+}
+
+func (m *model) trafficLine(width int) line {
+	if m.shown == nil {
+		return line{{"waiting for the first reading", dim}}
+	}
+	t := m.shown.Totals
+	// Numbers that change at every reading have a fixed place.
+	return fitSegs(width, []seg{
+		{10, line{{"flows ", dim}, {count(uint64(m.live())).pad(7, false), plain}}},
+		{8, line{{"open/s ", dim}, {perSecond(t.OpenRate).pad(5, false), plain}}},
+		{9, line{{"→ ", dim}, {rate(t.SentRate.Payload).pad(9, false), plain}}},
+		{9, line{{"← ", dim}, {rate(t.ReceivedRate.Payload).pad(9, false), plain}}},
+		{7, labelled("failed", count(t.Failed), bad)},
+		{6, labelled("drops", count(t.Drops), bad)},
+		{5, labelled("retransmits", count(t.Retransmits), warn)},
+	})
+}
+
+func (m *model) lossLine(width int) line {
+	segs := m.lossSegs(false)
+	rate := line{{"events ", dim}, {perSecond(m.eventRate()).pad(5, true), plain}, {"/s", dim}}
+	const most, least = 60, 10
+	segs = append(segs, seg{6, rate})
+	if left := width - segsWidth(segs) - len(segGap); left >= least {
+		segs = append(segs, seg{5, line{{sparkline(m.history, min(left, most)), accent}}})
+	}
+	return fitSegs(width, segs)
+}
+
+// lossSegs are what must never be hidden.
+func (m *model) lossSegs(narrow bool) []seg {
+	lost := lostTotal(m.health)
+	words := line{{"LOST " + count(lost), good}}
+	if lost > 0 {
+		words[0].role = bad
+		if m.lossRate > 0 {
+			words = append(words, span{" +" + perSecond(m.lossRate) + "/s", bad})
+		}
+	}
+	if m.health.Since != 0 && !narrow {
+		words = append(words, span{" since " + clock(m.health.Since, m.now), dim})
+	}
+	out := []seg{{10, words}}
+	if m.paused {
+		out = append(out, seg{9, line{{"PAUSED, " + count(m.newer()) + " newer", warn}}})
+	}
+	lag := line{{"lag ", dim}, {age(int64(m.lag())), plain}}
+	if m.lag() >= 3e9 {
+		lag[1].role = bad
+	}
+	out = append(out, seg{8, lag})
+	if st := m.health.Source; st.Ring > 0 {
+		out = append(out, seg{7, line{{"ring ", dim}, {percent(st.Unread, st.Ring).pad(3, false), fillRole(st.Unread, st.Ring)}}})
+	}
+	return out
+}
+
+// tabBar names the views, or where the user is inside one.
+func (m *model) tabBar(width int) line {
+	if len(m.stack) == 0 {
+		var segs []seg
+		for i, p := range m.roots {
+			name := text(strconv.Itoa(i+1)) + " " + p.title + m.rootCount(i)
+			segs = append(segs, seg{5, tabLabel(name, i == m.root)})
+		}
+		return fitSegs(width, segs)
+	}
+	path := line{{m.roots[m.root].title, dim}}
+	for i, p := range m.stack {
+		r := dim
+		if i == len(m.stack)-1 {
+			r = accent
+		}
+		path = append(path, span{" › ", dim}, span{p.title, r})
+	}
+	segs := []seg{{9, path}}
+	if p := m.page(); len(p.tabs) > 1 {
+		for i, t := range p.tabs {
+			segs = append(segs, seg{8, tabLabel(t.name, i == p.at)})
+		}
+	}
+	return fitSegs(width, segs)
+}
+
+func tabLabel(name text, here bool) line {
+	if here {
+		return line{{"[" + name + "]", accent}}
+	}
+	return line{{" " + name + " ", dim}}
+}
+
+func (m *model) rootCount(i int) text {
+	switch {
+	case i == 2 && lostTotal(m.health) > 0:
+		return " !"
+	case i == 2 || m.shown == nil:
+		return ""
+	case i == 0:
+		return " " + count(uint64(len(m.shown.Workloads)))
+	}
+	return " " + count(uint64(len(m.shown.Flows)))
+}
+
+// status is the line below the rows: what is typed, said, or in force.
+func (m *model) status(width, hidden int) line {
+	t := m.tab()
+	switch {
+	case m.prompt != nil:
+		return m.promptLine(width)
+	case m.message != "":
+		return line{{m.message, m.messageRole}}.fit(width)
+	case t.grid == nil:
+		if m.textLines <= m.pageSize {
+			return nil
+		}
+		last := min(t.scroll+m.pageSize, m.textLines)
+		return line{{"lines " + count(uint64(t.scroll+1)) + "-" + count(uint64(last)) + " of " + count(uint64(m.textLines)), dim}}
+	}
+	var segs []seg
+	if !t.filter.empty() {
+		segs = append(segs, seg{9, line{{"filter ", dim}, {clean(t.filter.String()).fit(max(10, width-40), false), accent},
+			{" " + count(uint64(t.grid.Len())) + " of " + count(uint64(t.grid.Total())), plain}}})
+	} else if t.grid.Len() > 0 {
+		segs = append(segs, seg{6, line{{"row " + count(uint64(t.grid.Selected()+1)) + " of " + count(uint64(t.grid.Len())), dim}}})
+	}
+	by, desc := t.grid.Sorting()
+	order := text(" ▲")
+	if desc {
+		order = " ▼"
+	}
+	segs = append(segs, seg{5, line{{"sorted by ", dim}, {by + order, plain}}})
+	if hidden > 0 {
+		segs = append(segs, seg{4, line{{count(uint64(hidden)) + " more columns: w or →", dim}}})
+	}
+	return fitSegs(width, segs)
+}
+
+// emptyState says why there are no rows, and what to do.
+func (m *model) emptyState(t *tab) []line {
+	switch {
+	case m.shown == nil:
+		return []line{{{"waiting for the first reading", dim}}}
+	case !t.filter.empty():
+		return []line{
+			{{"nothing matches the filter ", plain}, {clean(t.filter.String()).fit(40, false), accent}},
+			{{"esc clears it, / changes it, ? shows what it may say", dim}},
+		}
+	}
+	return []line{{{t.empty, plain}}, {{"press ? for help", dim}}}
+}
+
+// promptLine is what is being typed; its end stays in view.
+func (m *model) promptLine(width int) line {
+	p := m.prompt
+	out := line{{text(string(p.mark)), accent}, {clean(p.value()).tail(max(8, width*2/3)), strong}}
+	switch {
+	case p.err != nil:
+		out = append(out, span{"   ", plain}, span{clean(p.err.Error()), bad})
+	case p.value() == "" && p.mark == '/':
+		out = append(out, span{"    word  port:443  dst:redis  proto:udp  state:failed  !word  /regex/", dim})
+	case p.value() == "":
+		out = append(out, span{"    flows  workloads  health  sort COLUMN  filter …  help  q", dim})
+	}
+	return out.fit(width)
+}
+
+// cursor is the column of the prompt's cursor, -1 without a prompt.
+func (m *model) cursor(width int) int {
+	if m.prompt == nil {
+		return -1
+	}
+	before := clean(string(m.prompt.input[:m.prompt.at]))
+	return min(width-1, 1+min(before.width(), max(8, width*2/3)))
+}
+
+// hints is the bottom line, from the key table.
+func (m *model) hints(width int) line {
+	if m.prompt != nil {
+		var segs []seg
+		for i, k := range promptKeys {
+			segs = append(segs, seg{-i, hint(keyList(k.keys), k.help)})
+		}
+		return fitSegs(width, segs)
+	}
+	var segs []seg
+	on := m.scope()
+	for i, b := range bindings {
+		if b.hint == "" || b.scope&on == 0 {
+			continue
+		}
+		what := b.hint
+		if b.action == actBack && len(m.stack) == 0 {
+			what = "quit"
+		}
+		segs = append(segs, seg{-i, hint(text(b.keys[0]), what)})
+	}
+	return fitSegs(width, segs)
+}
+
+func hint(key, what text) line { return line{{key, strong}, {" " + what, dim}} }

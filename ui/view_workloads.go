@@ -1,0 +1,158 @@
+package ui
+
+import (
+	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// newWorkloadsPage is the first view: who talks, and how well.
+func newWorkloadsPage(m *model) *page {
+	grid := newTable(workloadColumns(), "in/s", func(r *aggregate.WorkloadRow) string { return workloadKey(r.Workload) })
+	t := &tab{
+		name:  "Workloads",
+		grid:  grid,
+		empty: "no workloads yet: they appear with their first connection, or when the kernel's tables are read",
+		fill: func(s *aggregate.Snapshot, f *filter) {
+			var match func(*aggregate.WorkloadRow) bool
+			if !f.empty() {
+				match = (&matcher{filter: f}).workloads(s.Flows)
+			}
+			grid.set(s.Workloads, match, env{now: s.Time})
+		},
+	}
+	t.open = func() {
+		if r := grid.row(grid.Selected()); r != nil {
+			m.push(newWorkloadPage(m, r.Workload))
+		}
+	}
+	return &page{title: "Workloads", tabs: []*tab{t}}
+}
+
+// newFlowsPage is the second view: every flow, alive or ended lately.
+func newFlowsPage(m *model) *page {
+	return &page{title: "Flows", tabs: []*tab{newFlowsTab(m, func(s *aggregate.Snapshot) []aggregate.FlowRow { return s.Flows })}}
+}
+
+func newFlowsTab(m *model, rows func(*aggregate.Snapshot) []aggregate.FlowRow) *tab {
+	grid := newTable(flowColumns(), "recv/s", func(r *aggregate.FlowRow) uint64 { return r.ID })
+	grid.dimmed = func(r *aggregate.FlowRow) bool { return r.Ended != 0 }
+	t := &tab{
+		name:  "Flows",
+		grid:  grid,
+		empty: "no flows yet: what is open now and what opens from now on appears here",
+		fill: func(s *aggregate.Snapshot, f *filter) {
+			var match func(*aggregate.FlowRow) bool
+			if !f.empty() {
+				match = (&matcher{filter: f}).flow
+			}
+			grid.set(rows(s), match, env{now: s.Time})
+		},
+	}
+	t.open = func() {
+		if r := grid.row(grid.Selected()); r != nil {
+			m.push(newFlowPage(m, *r))
+		}
+	}
+	return t
+}
+
+// newWorkloadPage is one workload: its summary, its flows and its peers.
+func newWorkloadPage(m *model, w *flow.Workload) *page {
+	key := workloadKey(w)
+	subject := aggregate.WorkloadRow{Workload: w}
+	gone := false
+	mine := func(s *aggregate.Snapshot) []aggregate.FlowRow {
+		var out []aggregate.FlowRow
+		for i := range s.Flows {
+			f := &s.Flows[i]
+			if sameWorkload(f.Client.Workload, w, key) || sameWorkload(f.Server.Workload, w, key) {
+				out = append(out, *f)
+			}
+		}
+		return out
+	}
+	flows := newFlowsTab(m, mine)
+	flows.empty = "no flows of this workload are open, and none ended lately"
+	_, title := workloadName(w)
+	p := &page{title: title}
+	p.tabs = []*tab{flows, newPeersTab(m, p, func(s *aggregate.Snapshot, match func(*aggregate.FlowRow) bool) []peerRow {
+		return peersOf(s.Flows, match, w, key)
+	})}
+	p.refresh = func(s *aggregate.Snapshot) {
+		gone = true
+		for i := range s.Workloads {
+			if r := &s.Workloads[i]; sameWorkload(r.Workload, w, key) {
+				// Its name may have become better since the page was opened.
+				subject, w, gone = *r, r.Workload, false
+				_, p.title = workloadName(w)
+				break
+			}
+		}
+	}
+	p.summary = func(width int) []line { return workloadSummary(&subject, gone, width) }
+	return p
+}
+
+// newPeersTab lists whom a workload talks to; a filter selects the flows of
+// which the peers are made. A peer that is a workload opens as one; of another
+// the flows are shown.
+func newPeersTab(m *model, p *page, rows func(*aggregate.Snapshot, func(*aggregate.FlowRow) bool) []peerRow) *tab {
+	grid := newTable(peerColumns(), "in/s", func(r *peerRow) string { return r.Key })
+	t := &tab{
+		name:  "Peers",
+		grid:  grid,
+		empty: "no peers: this workload has no flows now",
+		fill: func(s *aggregate.Snapshot, f *filter) {
+			var match func(*aggregate.FlowRow) bool
+			if !f.empty() {
+				match = (&matcher{filter: f}).flow
+			}
+			grid.set(rows(s, match), nil, env{now: s.Time})
+		},
+	}
+	t.open = func() {
+		r := grid.row(grid.Selected())
+		switch {
+		case r == nil:
+		case !r.remote().IsValid():
+			m.push(newWorkloadPage(m, r.End.Workload))
+		default:
+			if f, err := parseFilter("ip:" + r.remote().WithZone("").String()); err == nil {
+				p.at = 0
+				m.setFilter(f)
+			}
+		}
+	}
+	return t
+}
+
+// workloadSummary is what is said above a workload's flows.
+func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
+	full, _ := workloadName(r.Workload)
+	who := []seg{{9, line{{full, strong}}}}
+	if gone {
+		who = append(who, seg{9, line{{"has no flows any more", warn}}})
+	}
+	if w := r.Workload; w != nil {
+		who = append(who,
+			seg{7, labelled("", kindCell(w).Text)},
+			seg{4, labelled("owner", clean(w.Owner.Name))},
+			seg{6, labelled("image", clean(w.Image))},
+			seg{5, labelled("id", clean(w.ShortID()))},
+			seg{3, labelled("cgroup", clean(w.Cgroup))},
+		)
+	}
+	now := []seg{
+		{9, labelled("live", count(uint64(max(r.Live, 0))))},
+		{8, labelled("in", rate(r.ReceivedRate.Payload))},
+		{8, labelled("out", rate(r.SentRate.Payload))},
+		{7, labelled("open/s", perSecond(r.OpenRate))},
+		{6, labelled("rtt", latency(r.RTT))},
+		{5, labelled("failed", count(r.Failed), bad)},
+		{5, labelled("drops", count(r.Drops), bad)},
+		{4, labelled("retransmits", count(r.Retransmits), warn)},
+		{3, labelled("total in", bytes(r.Received.Payload))},
+		{3, labelled("out", bytes(r.Sent.Payload))},
+	}
+	return []line{fitSegs(width, who), fitSegs(width, now)}
+}
