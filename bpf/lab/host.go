@@ -33,11 +33,12 @@ func (l *Lab) newHost(name string, index byte) *Host {
 		V6:         netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x99, 7: l.subnet, 15: index}),
 		CgroupPath: filepath.Join(l.cgroup, name),
 		lab:        l,
+		ns:         netns.None(),
 	}
+	l.t.Cleanup(func() { _ = h.ns.Close() })
 	if err := h.make(); err != nil {
 		l.t.Fatalf("lab host %s: %v", name, err)
 	}
-	l.t.Cleanup(func() { _ = h.ns.Close() })
 	return h
 }
 
@@ -104,7 +105,8 @@ func (h *Host) Run(fn func() error) error {
 
 // configure hands fn a netlink socket of the host.
 func (h *Host) configure(fn func(*netlink.Handle) error) error {
-	nl, err := netlink.NewHandleAt(h.ns)
+	// Routing alone: other families are modules that a kernel may lack.
+	nl, err := netlink.NewHandleAt(h.ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("netlink: %w", err)
 	}

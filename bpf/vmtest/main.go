@@ -1,6 +1,6 @@
 // Command vmtest runs a static test binary on other kernels: it boots Debian's
-// cloud kernels in QEMU, without KVM where there is none, with an initramfs that
-// holds the binary and vmtest itself as the guest's init.
+// cloud kernels in QEMU, emulated, with an initramfs that holds the binary and
+// vmtest itself as the guest's init.
 //
 //	go run ./bpf/vmtest -kernels 6.1,6.12 -modules veth,bridge -- bpf.test -test.run TestKernel -test.v
 //
