@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -248,19 +247,15 @@ func (c *Capture) drain(b *batcher) error {
 // drainLimit lets the tables be read in time while the ring never gets empty.
 const drainLimit = 65536
 
-// backfill finds the sockets that were there before weir. The kernel does it
-// while the iterator is read; it gives no bytes.
+// backfill finds the sockets that were there before weir. The kernel marks them
+// while the iterator is read; what it tells are listeners that it cannot mark.
 func (c *Capture) backfill() error {
 	if c.backlog == nil {
 		return nil
 	}
-	r, err := c.backlog.Open()
-	if err != nil {
-		return fmt.Errorf("open iter/task_file: %w", err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return fmt.Errorf("read iter/task_file: %w", err)
+	var rr reportReader
+	if err := rr.each(c.backlog, c.dec.listeners.add); err != nil {
+		return fmt.Errorf("iter/task_file: %w", err)
 	}
 	return nil
 }

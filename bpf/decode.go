@@ -107,6 +107,9 @@ func (d *decoder) socket(r *sharedSockReport, s *flow.Socket) {
 	if s.Role == flow.RoleUnknown && s.Protocol == flow.TCP {
 		s.Role = d.listeners.role(r)
 	}
+	if s.Protocol == flow.TCP {
+		d.listeners.own(s)
+	}
 	if r.Flags&uint8(sharedSockFlagFLAG_ESTABLISHED) != 0 {
 		s.ConnID = connID(s.Role, r.IsnSent, r.IsnReceived)
 	}

@@ -5,7 +5,14 @@ import "github.com/seed79351815/weir/collector/flow"
 // listeners are the TCP ports that something listens on, by network namespace.
 // A connection that is older than weir does not tell who opened it; one whose
 // local port is listened on was accepted.
-type listeners map[listener]struct{}
+// A child of a listener that no program met has its owner from here, too.
+type listeners map[listener]owner
+
+type owner struct {
+	pid  uint32
+	comm flow.Comm
+	self bool
+}
 
 type listener struct {
 	netns uint32
@@ -17,7 +24,7 @@ const maxListeners = 65536
 
 func (l listeners) add(r *sharedSockReport) {
 	if len(l) < maxListeners {
-		l[listener{r.Netns, r.Local.Port}] = struct{}{}
+		l[listener{r.Netns, r.Local.Port}] = owner{r.Pid, flow.Comm(r.Comm), r.Flags&uint8(sharedSockFlagFLAG_SELF) != 0}
 	}
 }
 
@@ -30,4 +37,14 @@ func (l listeners) role(r *sharedSockReport) flow.Role {
 		return flow.RoleClient
 	}
 	return flow.RoleServer
+}
+
+// own gives an accepted socket without an owner its listener's.
+func (l listeners) own(s *flow.Socket) {
+	if s.PID != 0 || s.Role != flow.RoleServer {
+		return
+	}
+	if o, ok := l[listener{s.NetNS, s.Local.Port()}]; ok {
+		s.PID, s.Comm, s.Self = o.pid, o.comm, s.Self || o.self
+	}
 }

@@ -3,10 +3,8 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -27,11 +25,11 @@ const (
 type sockTable struct {
 	iter      *link.Iter
 	reportAll *ebpf.Variable
-	buf       []byte
+	reader    reportReader
 }
 
 func newSockTable(it *link.Iter, reportAll *ebpf.Variable) *sockTable {
-	return &sockTable{iter: it, reportAll: reportAll, buf: make([]byte, 64*int(unsafe.Sizeof(sharedSockReport{})))}
+	return &sockTable{iter: it, reportAll: reportAll}
 }
 
 func (t *sockTable) read(d *decoder, mode readMode, b *batcher) error {
@@ -42,30 +40,12 @@ func (t *sockTable) read(d *decoder, mode readMode, b *batcher) error {
 	if err := t.reportAll.Set(all); err != nil {
 		return fmt.Errorf("set report_all: %w", err)
 	}
-	r, err := t.iter.Open()
-	if err != nil {
-		return fmt.Errorf("open iter/bpf_sk_storage_map: %w", err)
-	}
-	defer r.Close()
-
-	const size = int(unsafe.Sizeof(sharedSockReport{}))
 	now := time.Now().UnixNano()
-	have := 0 // bytes of a report that a read cut in two
-	for {
-		n, err := r.Read(t.buf[have:])
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read iter/bpf_sk_storage_map: %w", err)
-		}
-		n += have
-		whole := n - n%size
-		for off := 0; off < whole; off += size {
-			t.report(d, (*sharedSockReport)(unsafe.Pointer(&t.buf[off])), mode, now, b)
-		}
-		have = copy(t.buf, t.buf[whole:n])
+	err := t.reader.each(t.iter, func(r *sharedSockReport) { t.report(d, r, mode, now, b) })
+	if err != nil {
+		return fmt.Errorf("iter/bpf_sk_storage_map: %w", err)
 	}
+	return nil
 }
 
 func (t *sockTable) report(d *decoder, r *sharedSockReport, mode readMode, now int64, b *batcher) {

@@ -24,6 +24,7 @@ typedef __s32 s32;
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
+#define IPPROTO_MPTCP 262
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD

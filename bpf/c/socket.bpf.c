@@ -34,6 +34,30 @@ int socket_create(struct bpf_sock *sk)
 }
 
 /*
+ * Go listens by MPTCP since 1.24: what is in its file table is a shell around a
+ * TCP socket that no iterator leads to. User space is told port and owner.
+ */
+static __always_inline void tell_listener(struct bpf_iter__task_file *ctx, struct task_struct *task, const struct sock *sk)
+{
+	struct sock_report r = {};
+	struct sock_info i = {};
+
+	if (sk->__sk_common.skc_state != TCP_LISTEN)
+		return;
+	read_addrs(sk, &r.local, &r.remote);
+	read_place(sk, &i);
+	read_owner(&i, task);
+	r.cgroup = i.cgroup;
+	r.netns = i.netns;
+	r.pid = i.pid;
+	r.protocol = IPPROTO_TCP;
+	r.role = ROLE_LISTENER;
+	r.flags = i.flags | FLAG_PREEXISTING;
+	__builtin_memcpy(r.comm, i.comm, COMM_LEN);
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+}
+
+/*
  * iter/task_file, read once at the start: every socket in some process's file
  * table, in all network namespaces, gets its owner and the mark of being older
  * than weir. A socket that a hook has met meanwhile stays as it is.
@@ -55,6 +79,10 @@ int socket_backfill(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk || !is_inet(sk))
 		return 0;
+	if (sk->sk_protocol == IPPROTO_MPTCP) {
+		tell_listener(ctx, task, sk);
+		return 0;
+	}
 	if (info_of(sk))
 		return 0;
 	i = info_create(sk);
