@@ -1,0 +1,63 @@
+package layers
+
+// module is what own import paths begin with.
+const module = "github.com/seed79351815/weir/"
+
+// A layer says what the packages of a tree may import of weir itself, beside
+// their own tree. Tests are held to it too.
+type layer struct {
+	tree    string   // the package and all below it
+	imports []string // packages, each alone; "all" for everything
+	why     string
+}
+
+// layers is read from the leaf to the top. Every package belongs to the longest
+// tree that holds it.
+var layers = []layer{
+	{"collector/flow", nil,
+		"the leaf that everything may import must bring nothing with it"},
+	{"collector", nil,
+		"the pipeline is tested without a kernel, and serves any front end"},
+	{"bpf", []string{"collector", "collector/flow"},
+		"the kernel's edge gives events and knows nothing of what becomes of them"},
+	{"exporters/prom", []string{"collector", "collector/flow", "collector/aggregate"},
+		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
+	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},
+		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
+	{"ui", []string{"collector", "collector/flow", "collector/aggregate"},
+		"the TUI draws snapshots, whoever made them"},
+	{"cmd", []string{"all"},
+		"commands wire everything together"},
+}
+
+// A library is kept to the trees that are there for it.
+type library struct {
+	prefix string // of import paths
+	trees  []string
+	why    string
+}
+
+var libraries = []library{
+	{"github.com/cilium/ebpf", []string{"bpf", "cmd"}, "only the kernel's edge and what wires it touch BPF"},
+	{"github.com/rivo/tview", []string{"ui"}, "only the TUI draws"},
+	{"github.com/gdamore/tcell", []string{"ui"}, "only the TUI draws"},
+	{"github.com/prometheus/client_golang", []string{"exporters/prom"}, "only one package knows how metrics are served"},
+	{"go.opentelemetry.io", []string{"exporters/otel"}, "only one package knows OpenTelemetry"},
+	{"github.com/cilium/cilium", []string{"exporters/hubble", "cmd"}, "Hubble's schema is an edge, not the domain"},
+	{"github.com/moby/moby", []string{"collector/identity", "cmd"}, "runtimes are asked for identity, and by the demo"},
+	{"github.com/containerd", []string{"collector/identity", "cmd"}, "runtimes are asked for identity, and by the demo"},
+	{"k8s.io", []string{"collector/identity", "cmd"}, "runtimes are asked for identity"},
+	{"github.com/spf13", []string{"cmd"}, "flags end where a command's run begins"},
+	{"github.com/vishvananda", []string{"bpf", "cmd", "collector/identity"}, "devices and addresses are the host's edge"},
+	{"github.com/ti-mo", []string{"collector/identity"}, "the NAT table is read in one place"},
+	{"testing", []string{"bpf/lab", "exporters/hubble/internal/recordtest"}, "test code stays out of what ships"},
+}
+
+// isolated trees must not even reach a package through others' imports.
+var isolated = []struct {
+	tree, never, why string
+}{
+	{"collector", "github.com/cilium/ebpf", "the pipeline is tested without a kernel"},
+	{"ui", "github.com/cilium/ebpf", "the TUI also watches other machines' daemons"},
+	{"exporters", "github.com/cilium/ebpf", "an exporter also replays recordings"},
+}
