@@ -26,7 +26,7 @@ func show(fs []*filter) string {
 	var parts []string
 	for _, f := range fs {
 		s := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(f)), " ")
-		parts = append(parts, s)
+		parts = append(parts, strings.ReplaceAll(s, ": ", ":"))
 	}
 	return strings.Join(parts, " | ")
 }
@@ -40,7 +40,7 @@ func TestBuild(t *testing.T) {
 		{"--from-pod web", `source_pod:"web"`, ""},
 		{"--from-pod web --to-pod db", `source_pod:"web" destination_pod:"db"`, ""},
 		{"--pod web --pod db --port 80", `source_pod:"web" source_pod:"db" source_port:"80" | destination_pod:"web" destination_pod:"db" destination_port:"80"`, ""},
-		{"--port 80 --protocol tcp", `source_port:"80" protocol:"tcp" | destination_port:"80" protocol:"tcp"`, ""},
+		{"--port 80 --protocol tcp", `protocol:"tcp" source_port:"80" | protocol:"tcp" destination_port:"80"`, ""},
 		{"-n shop", `source_pod:"shop/" | destination_pod:"shop/"`, ""},
 		{"-n shop -n blog --pod web", `source_pod:"shop/web" source_pod:"blog/web" | destination_pod:"shop/web" destination_pod:"blog/web"`, ""},
 		{"--from-namespace shop --to-pod x/db", `source_pod:"shop/" destination_pod:"x/db"`, ""},
