@@ -13,6 +13,7 @@ type column[R any] struct {
 	// means Width. Widths depend on the screen alone and never on the values, so
 	// that nothing moves when the rows change.
 	Min, Width, Max int
+	Full            int // from this width on cells show Text, below it Short; 0 means Width
 	Priority        int // the lowest leaves first when the screen is narrow
 	Right           bool
 	Middle          bool // long values lose their middle instead of their end
@@ -29,18 +30,23 @@ type env struct {
 	now int64 // the snapshot's time
 }
 
-// cell is a value on the screen. Short is taken where Text does not fit.
+// cell is a value on the screen. Short, if there is one, stands for Text where
+// the column is narrow: for all rows, so that a column's values are alike.
 type cell struct {
 	Text, Short text
 	Role        role
 }
 
-func (c cell) fit(w int, middle, right bool) text {
-	t := c.Text
-	if c.Short != "" && t.width() > w {
-		t = c.Short
+func (c *column[R]) fit(v cell, w int) text {
+	full := c.Full
+	if full == 0 {
+		full = c.Width
 	}
-	return t.fit(w, middle).pad(w, right)
+	t := v.Text
+	if v.Short != "" && (w < full || t.width() > w) {
+		t = v.Short
+	}
+	return t.fit(w, c.Middle).pad(w, c.Right)
 }
 
 // key orders rows: by text, then by number.

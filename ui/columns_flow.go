@@ -13,10 +13,10 @@ import (
 func flowColumns() []column[aggregate.FlowRow] {
 	type row = aggregate.FlowRow
 	return []column[row]{
-		{ID: "client", Title: "CLIENT", Min: 16, Width: 24, Max: 40, Priority: 100, Middle: true, Fixed: true,
+		{ID: "client", Title: "CLIENT", Min: 16, Width: 24, Max: 40, Full: 32, Priority: 100, Middle: true, Fixed: true,
 			Cell: func(r *row, _ *env) cell { return endpointCell(&r.Client, r.Protocol, true) },
 			Key:  func(r *row) key { return endpointKey(&r.Client) }},
-		{ID: "server", Title: "SERVER", Min: 20, Width: 26, Max: 44, Priority: 99, Middle: true,
+		{ID: "server", Title: "SERVER", Min: 20, Width: 26, Max: 44, Full: 34, Priority: 99, Middle: true,
 			Cell: func(r *row, _ *env) cell { return endpointCell(&r.Server, r.Protocol, false) },
 			Key:  func(r *row) key { return endpointKey(&r.Server) }},
 		{ID: "proto", Title: "PROTO", Min: 5, Width: 6, Priority: 85,
@@ -46,7 +46,7 @@ func flowColumns() []column[aggregate.FlowRow] {
 		{ID: "drops", Title: "DROPS", Min: 6, Width: 6, Priority: 64, Right: true, Desc: true,
 			Cell: func(r *row, _ *env) cell { return countCell(r.Drops, bad) },
 			Key:  func(r *row) key { return number(r.Drops) }},
-		{ID: "age", Title: "AGE", Min: 6, Width: 7, Priority: 68, Right: true, Desc: true,
+		{ID: "age", Title: "AGE", Min: 7, Width: 7, Priority: 68, Right: true, Desc: true,
 			Cell: func(r *row, e *env) cell { return ageCell(&r.Flow, e.now) },
 			Key:  func(r *row) key { return number(-r.Start) }},
 		{ID: "state", Title: "STATE", Min: 8, Width: 15, Priority: 90,

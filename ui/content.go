@@ -13,13 +13,20 @@ type content struct {
 	grid   grid
 	cols   []placed
 	filler int
+
+	// tview asks for each cell three times in a frame: the cells in view are kept
+	// until the next one. first is the row that cells begins with.
+	cells []*tview.TableCell
+	first int
 }
 
-func (c *content) set(g grid, cols []placed, width int) {
-	c.grid, c.cols, c.filler = g, cols, width
+// set prepares a frame whose first row below the header is first.
+func (c *content) set(g grid, cols []placed, width, first, rows int) {
+	c.grid, c.cols, c.filler, c.first = g, cols, width, first
 	for _, p := range cols {
 		c.filler -= p.width + 1
 	}
+	c.cells = make([]*tview.TableCell, (rows+1)*(len(cols)+1))
 }
 
 func (c *content) GetRowCount() int {
@@ -36,9 +43,25 @@ func (c *content) GetColumnCount() int {
 	return len(c.cols)
 }
 
-// GetCell makes a cell when it is drawn. Here, and nowhere else, text goes
-// through tview, which would read "[red]" as a colour.
+// GetCell makes a cell when it is first drawn.
 func (c *content) GetCell(row, col int) *tview.TableCell {
+	at := row // the header is row 0 wherever the rows begin
+	if row > 0 {
+		at = row - c.first
+	}
+	at = at*(len(c.cols)+1) + col
+	if at < 0 || at >= len(c.cells) {
+		return c.cell(row, col)
+	}
+	if c.cells[at] == nil {
+		c.cells[at] = c.cell(row, col)
+	}
+	return c.cells[at]
+}
+
+// cell makes a cell. Here, and nowhere else, text goes through tview, which
+// would read "[red]" as a colour.
+func (c *content) cell(row, col int) *tview.TableCell {
 	var t text
 	r := plain
 	switch {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/agnivade/levenshtein"
 )
@@ -113,15 +115,37 @@ func (t *term) parseRegexp(s string) (rest string, err error) {
 		case '\\':
 			i++
 		case '/':
-			// One flow is searched as lines of lower-case fields.
-			t.re, err = regexp.Compile("(?im)" + strings.ReplaceAll(s[:i], `\/`, "/"))
-			if err != nil {
+			if t.re, err = compileLower(strings.ReplaceAll(s[:i], `\/`, "/")); err != nil {
 				return "", fmt.Errorf("/%s/: %w", s[:i], err)
 			}
 			return s[i+1:], nil
 		}
 	}
 	return "", fmt.Errorf("/%s: the closing / is missing", s)
+}
+
+// compileLower compiles an expression that is to find what it says, in any
+// case, in lines of lower-case text. Its literals are lowered instead of being
+// matched in both cases: that is several times as fast.
+func compileLower(expr string) (*regexp.Regexp, error) {
+	tree, err := syntax.Parse(expr, syntax.Perl&^syntax.OneLine|syntax.FoldCase)
+	if err != nil {
+		return nil, err
+	}
+	lowerLiterals(tree)
+	return regexp.Compile(tree.String())
+}
+
+func lowerLiterals(re *syntax.Regexp) {
+	if re.Op == syntax.OpLiteral {
+		re.Flags &^= syntax.FoldCase
+		for i, r := range re.Rune {
+			re.Rune[i] = unicode.ToLower(r)
+		}
+	}
+	for _, sub := range re.Sub {
+		lowerLiterals(sub)
+	}
 }
 
 func (t *term) parseWord(word string) error {
@@ -132,7 +156,7 @@ func (t *term) parseWord(word string) error {
 	name = strings.ToLower(name)
 	field, known := fieldOf(name)
 	if !found || !known {
-		if found && value != "" {
+		if found {
 			if near := nearest(name, fieldNames()); near != "" {
 				return fmt.Errorf("%s: no such prefix; did you mean %s:?", name, near)
 			}

@@ -19,6 +19,14 @@ func count(n uint64) text {
 	return text(s)
 }
 
+// plural writes n things: 1 row, 2 rows.
+func plural(n int, thing text) text {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(uint64(max(n, 0))) + " " + thing
+}
+
 // shortCount writes n in at most five columns: 12k, 1.2M.
 func shortCount(n uint64) text {
 	if n < 10_000 {

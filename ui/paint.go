@@ -83,11 +83,11 @@ func (p *painter) body(t *tab, y, w, h int) (hidden int) {
 	p.model.pageSize = max(1, h-1)
 	var cols []placed
 	cols, hidden = t.grid.Layout(w - 2)
-	p.content.set(t.grid, cols, w-2)
 	// tview would keep the end in view once all rows had fitted, and so jump
 	// when they grow: the offset is set here at each frame.
 	page, at := h-1, t.grid.Selected()
 	t.scroll = min(max(t.scroll, at-page+1, 0), at, max(0, t.grid.Len()-page))
+	p.content.set(t.grid, cols, w-2, t.scroll, page)
 	p.table.SetOffset(t.scroll, 0)
 	p.table.Select(at+1, 0)
 	p.table.SetRect(1, y, w-2, h)

@@ -140,7 +140,7 @@ func (p *peerRow) direction() text {
 func peerColumns() []column[peerRow] {
 	type row = peerRow
 	return []column[row]{
-		{ID: "peer", Title: "PEER", Min: 18, Width: 28, Max: 50, Priority: 100, Middle: true, Fixed: true,
+		{ID: "peer", Title: "PEER", Min: 18, Width: 28, Max: 50, Full: 32, Priority: 100, Middle: true, Fixed: true,
 			Cell: func(r *row, _ *env) cell { full, brief := endpointName(&r.End); return cell{Text: full, Short: brief} },
 			Key:  func(r *row) key { return endpointKey(&r.End) }},
 		{ID: "is", Title: "IS THE", Min: 6, Width: 7, Priority: 60,

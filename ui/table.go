@@ -234,12 +234,12 @@ func (t *table[R, K]) Cell(row int, p placed) (text, role) {
 	if r == nil {
 		return spaces(p.width), plain
 	}
-	c := t.columns[p.column]
+	c := &t.columns[p.column]
 	v := c.Cell(r, &t.env)
 	if v.Role == plain && t.dimmed != nil && t.dimmed(r) {
 		v.Role = dim
 	}
-	return v.fit(p.width, c.Middle, c.Right), v.Role
+	return c.fit(v, p.width), v.Role
 }
 
 // Whole is a row with all its columns and nothing cut, to be copied.

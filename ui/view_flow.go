@@ -77,16 +77,39 @@ func flowDetails(f *aggregate.FlowRow, gone bool, now time.Time, width int) []li
 	if f.Drops > 0 {
 		s.put("drops", count(f.Drops)+" packets, last reason "+clean(orUnknown(f.DropReason)), bad)
 	}
-	s.endpoint("CLIENT", &f.Client, f.Protocol)
-	s.endpoint("SERVER", &f.Server, f.Protocol)
-	if f.ServerXlated.IsValid() {
-		s.put("after NAT", addressPort(f.ServerXlated, f.Protocol), plain)
-	}
 	s.counters(f)
+	var client, server sheet
+	client.endpoint("CLIENT", &f.Client, f.Protocol)
+	server.endpoint("SERVER", &f.Server, f.Protocol)
+	if f.ServerXlated.IsValid() {
+		server.put("after NAT", addressPort(f.ServerXlated, f.Protocol), plain)
+	}
+	s.lines = append(s.lines, nil)
+	if width >= 110 {
+		s.lines = append(s.lines, beside(client.lines, server.lines, width)...)
+	} else {
+		s.lines = append(append(append(s.lines, client.lines...), nil), server.lines...)
+	}
 	for i, l := range s.lines {
 		s.lines[i] = l.fit(width)
 	}
 	return s.lines
+}
+
+// beside puts two columns of lines next to each other.
+func beside(left, right []line, width int) []line {
+	half := (width - 2) / 2
+	out := make([]line, max(len(left), len(right)))
+	for i := range out {
+		if i < len(left) {
+			out[i] = left[i].fit(half)
+		}
+		if i < len(right) {
+			gap := span{spaces(half + 2 - out[i].width()), plain}
+			out[i] = append(append(append(line{}, out[i]...), gap), right[i].fit(half)...)
+		}
+	}
+	return out
 }
 
 func protocolText(f *flow.Flow) text {

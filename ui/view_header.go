@@ -61,7 +61,7 @@ func (m *model) lossLine(width int) line {
 	const most, least = 60, 10
 	segs = append(segs, seg{6, rate})
 	if left := width - segsWidth(segs) - len(segGap); left >= least {
-		segs = append(segs, seg{5, line{{sparkline(m.history, min(left, most)), accent}}})
+		segs = append(segs, seg{5, line{{sparkline(m.history, min(left, most)), plain}}})
 	}
 	return fitSegs(width, segs)
 }
@@ -169,7 +169,7 @@ func (m *model) status(width, hidden int) line {
 	}
 	segs = append(segs, seg{5, line{{"sorted by ", dim}, {by + order, plain}}})
 	if hidden > 0 {
-		segs = append(segs, seg{4, line{{count(uint64(hidden)) + " more columns: w or →", dim}}})
+		segs = append(segs, seg{4, line{{"w or → for " + plural(hidden, "more column"), dim}}})
 	}
 	return fitSegs(width, segs)
 }
@@ -221,19 +221,24 @@ func (m *model) hints(width int) line {
 		}
 		return fitSegs(width, segs)
 	}
-	var segs []seg
-	on := m.scope()
+	// What can be done here comes first, but leaves first too.
+	var here, always []seg
 	for i, b := range bindings {
-		if b.hint == "" || b.scope&on == 0 {
+		if b.hint == "" || b.scope&m.scope() == 0 {
 			continue
 		}
 		what := b.hint
 		if b.action == actBack && len(m.stack) == 0 {
 			what = "quit"
 		}
-		segs = append(segs, seg{-i, hint(text(b.keys[0]), what)})
+		s := seg{-i, hint(text(b.keys[0]), what)}
+		if b.scope == everywhere {
+			always = append(always, s)
+		} else {
+			here = append(here, s)
+		}
 	}
-	return fitSegs(width, segs)
+	return fitSegs(width, append(here, always...))
 }
 
 func hint(key, what text) line { return line{{key, strong}, {" " + what, dim}} }

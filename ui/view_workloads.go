@@ -36,16 +36,14 @@ func newFlowsPage(m *model) *page {
 func newFlowsTab(m *model, rows func(*aggregate.Snapshot) []aggregate.FlowRow) *tab {
 	grid := newTable(flowColumns(), "recv/s", func(r *aggregate.FlowRow) uint64 { return r.ID })
 	grid.dimmed = func(r *aggregate.FlowRow) bool { return r.Ended != 0 }
+	var filtered flowFilter
 	t := &tab{
 		name:  "Flows",
 		grid:  grid,
 		empty: "no flows yet: what is open now and what opens from now on appears here",
 		fill: func(s *aggregate.Snapshot, f *filter) {
-			var match func(*aggregate.FlowRow) bool
-			if !f.empty() {
-				match = (&matcher{filter: f}).flow
-			}
-			grid.set(rows(s), match, env{now: s.Time})
+			all := rows(s)
+			grid.set(all, filtered.match(f, len(all)), env{now: s.Time})
 		},
 	}
 	t.open = func() {
@@ -144,10 +142,10 @@ func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
 	}
 	now := []seg{
 		{9, labelled("live", count(uint64(max(r.Live, 0))))},
-		{8, labelled("in", rate(r.ReceivedRate.Payload))},
-		{8, labelled("out", rate(r.SentRate.Payload))},
-		{7, labelled("open/s", perSecond(r.OpenRate))},
-		{6, labelled("rtt", latency(r.RTT))},
+		{8, labelled("in", rate(r.ReceivedRate.Payload).pad(9, false))},
+		{8, labelled("out", rate(r.SentRate.Payload).pad(9, false))},
+		{7, labelled("open/s", perSecond(r.OpenRate).pad(4, false))},
+		{6, labelled("rtt", latency(r.RTT).pad(6, false))},
 		{5, labelled("failed", count(r.Failed), bad)},
 		{5, labelled("drops", count(r.Drops), bad)},
 		{4, labelled("retransmits", count(r.Retransmits), warn)},
