@@ -104,6 +104,8 @@ func tcpExchange(s Spec, c *net.TCPConn) (Conn, error) {
 	_ = c.SetDeadline(time.Now().Add(s.Timeout))
 	defer c.SetDeadline(time.Time{})
 
+	// A side that has finished can no longer reset.
+	open := s.Wait || s.Behaviour == Reset
 	type written struct {
 		n   int64
 		err error
@@ -113,13 +115,13 @@ func tcpExchange(s Spec, c *net.TCPConn) (Conn, error) {
 		// Beside the reader: an echo of more than the socket buffers hold
 		// would otherwise stop both ends.
 		n, err := io.CopyN(onlyWriter{c}, pattern{}, int64(s.Bytes))
-		if err == nil && !s.Wait {
+		if err == nil && !open {
 			err = c.CloseWrite()
 		}
 		sent <- written{n, err}
 	}()
 	var answer io.Reader = c
-	if s.Wait {
+	if open {
 		answer = io.LimitReader(c, expected(s))
 	}
 	n, err := io.Copy(io.Discard, answer)
