@@ -81,7 +81,7 @@ func (d *dockerHost) clean(ctx context.Context) error {
 			errs = errors.Join(errs, fmt.Errorf("removal of network %s: %w", n.Name, err))
 		}
 	}
-	return errors.Join(errs, d.removeImages(ctx))
+	return errors.Join(errs, d.removeImages(ctx, importedImage))
 }
 
 func (d *dockerHost) prepare(ctx context.Context, _ []string) (string, error) {

@@ -19,6 +19,12 @@ import (
 // containers look as different as those of a real shop.
 func imageRef(part, key string) string { return "weir-demo/" + part + ":" + key }
 
+// The values of the demo's label on images.
+const (
+	importedImage = "imported" // from the root file system in the cache
+	builtImage    = "built"    // from the registry: there is no other cache of it
+)
+
 func isGone(err error) bool { return cerrdefs.IsNotFound(err) }
 
 // loadImage makes the image out of the root file system. That takes a second,
@@ -31,7 +37,7 @@ func (d *dockerHost) loadImage(ctx context.Context, fs rootfs, say *progress) er
 	go func() { w.CloseWithError(tarTree(fs.dir, w)) }()
 	defer r.Close()
 	out, err := d.api.ImageImport(ctx, client.ImageImportSource{Source: r, SourceName: "-"}, base,
-		client.ImageImportOptions{Changes: []string{"LABEL " + ownLabel + "=image"}})
+		client.ImageImportOptions{Changes: []string{"LABEL " + ownLabel + "=" + importedImage}})
 	if err != nil {
 		return fmt.Errorf("image import: %w", err)
 	}
@@ -43,10 +49,14 @@ func (d *dockerHost) loadImage(ctx context.Context, fs rootfs, say *progress) er
 }
 
 // buildImage is the way for hosts without apt: the same packages, fetched by a
-// container of Debian's image from the registry.
+// container of Debian's image from the registry. That image stays in Docker
+// until removed with the cache.
 func (d *dockerHost) buildImage(ctx context.Context, parts []part, key string, say *progress) error {
 	d.image = key
 	base := imageRef("base", key)
+	if _, err := d.api.ImageInspect(ctx, base); err == nil {
+		return d.tagImage(ctx, base)
+	}
 	defer say.step("building the image from debian:stable-slim (a minute or two)")()
 	text := dockerfile(parts)
 	var dir bytes.Buffer
@@ -71,11 +81,11 @@ func (d *dockerHost) buildImage(ctx context.Context, parts []part, key string, s
 
 // dockerfile installs the first choice of packages of each part.
 func dockerfile(parts []part) string {
-	text := "FROM debian:stable-slim\nLABEL " + ownLabel + "=image\nRUN apt-get update && apt-get install -y --no-install-recommends"
+	text := "FROM debian:stable-slim\nLABEL " + ownLabel + "=" + builtImage + "\nRUN apt-get update && apt-get install -y --no-install-recommends"
 	for _, p := range parts {
 		text += " " + p.packages[0]
 	}
-	return text + " && rm -rf /var/lib/apt/lists && mkdir -p /etc/shop && groupadd -f nogroup\n"
+	return text + " && rm -rf /var/lib/apt/lists && (getent passwd mysql || useradd --system --no-create-home mysql)\n"
 }
 
 func (d *dockerHost) tagImage(ctx context.Context, base string) error {
@@ -126,9 +136,9 @@ func tarTree(dir string, out io.Writer) error {
 	return errors.Join(err, tw.Close())
 }
 
-// removeImages takes the demo's images out of Docker. Containers of them must be gone.
-func (d *dockerHost) removeImages(ctx context.Context) error {
-	list, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: own()})
+// removeImages takes the demo's images of one kind out of Docker. Containers of them must be gone.
+func (d *dockerHost) removeImages(ctx context.Context, kind string) error {
+	list, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", ownLabel+"="+kind)})
 	if err != nil {
 		return fmt.Errorf("list of images: %w", err)
 	}

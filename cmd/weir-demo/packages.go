@@ -24,7 +24,7 @@ type part struct {
 
 func imageParts() []part {
 	return []part{
-		{name: "nginx", packages: []string{"nginx-light", "nginx"}, program: "/usr/sbin/nginx"},
+		{name: "nginx", packages: []string{"nginx"}, program: "/usr/sbin/nginx"},
 		{name: "redis", packages: []string{"redis-server"}, program: "/usr/bin/redis-server"},
 		{name: "mariadb", packages: []string{"mariadb-server-core", "mariadb-server"}, program: "/usr/sbin/mariadbd", optional: true},
 		{name: "iptables", packages: []string{"iptables"}, program: "/usr/sbin/xtables-nft-multi", optional: true},

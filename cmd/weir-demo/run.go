@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -16,6 +18,10 @@ func run(ctx context.Context, cfg config, say *progress) error {
 	if os.Geteuid() != 0 {
 		return errors.New("this needs root: it starts containers and weir, which loads BPF programs. Run: sudo make demo")
 	}
+	// Without this a reader of our output that leaves would kill us before the cleaning.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	unlock, err := lock(stateDir + ".lock")
 	if err != nil {
 		return err
@@ -105,7 +111,11 @@ func (d *demo) cleanUp(ctx context.Context) error {
 
 // cleanAll also removes what makes a second start quick.
 func (d *demo) cleanAll(ctx context.Context) error {
-	return errors.Join(d.cleanUp(ctx), os.RemoveAll(d.cfg.cache))
+	err := d.cleanUp(ctx)
+	if d.docker != nil {
+		err = errors.Join(err, d.docker.removeImages(ctx, builtImage))
+	}
+	return errors.Join(err, os.RemoveAll(d.cfg.cache))
 }
 
 func (d *demo) startAndWatch(ctx context.Context) error {

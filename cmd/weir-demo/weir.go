@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -66,6 +65,9 @@ func observe(ctx context.Context, cfg config, out io.Writer) (lines int, err err
 	cmd := exec.Command(cfg.weir, "observe", "--follow")
 	cmd.Stdout, cmd.Stderr = count, os.Stderr
 	err = ignoreStopped(runFor(ctx, cmd, cfg.duration, os.Interrupt))
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil // the reader has seen enough
+	}
 	return count.lines, err
 }
 
@@ -76,9 +78,6 @@ var errStopped = errors.New("stopped")
 // then the error holds errStopped. A cmd that ends by itself gives its own error;
 // one that does not end within five seconds of being asked to is killed.
 func runFor(ctx context.Context, cmd *exec.Cmd, d time.Duration, sig os.Signal) error {
-	ignored := make(chan os.Signal, 1)
-	signal.Notify(ignored, syscall.SIGPIPE) // a reader that left ends weir, not the cleaning
-	defer signal.Stop(ignored)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("weir: %w", err)
 	}

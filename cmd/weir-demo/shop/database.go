@@ -49,7 +49,7 @@ func runDatabase(ctx context.Context, args []string) error {
 	if err := boot.Run(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	argv := append(append([]string{*server}, common...), "--bind-address=0.0.0.0", "--innodb-flush-log-at-trx-commit=2")
+	argv := append(append([]string{*server}, common...), "--bind-address=0.0.0.0", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2")
 	return fmt.Errorf("start of %s: %w", *server, syscall.Exec(*server, argv, os.Environ()))
 }
 
