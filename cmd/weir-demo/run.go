@@ -174,7 +174,7 @@ func (d *demo) startShop(ctx context.Context) (string, error) {
 	for _, s := range shopServices("", database) {
 		names = append(names, s.name)
 	}
-	hosts, err := d.on.prepare(ctx, names)
+	hosts, err := d.on.prepare(finishing(ctx), names)
 	if err != nil {
 		return "", err
 	}
@@ -186,7 +186,10 @@ func (d *demo) startShop(ctx context.Context) (string, error) {
 		if err := writeFiles(stateDir, s); err != nil {
 			return "", err
 		}
-		inst, err := d.on.start(ctx, s)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		inst, err := d.on.start(finishing(ctx), s)
 		if err != nil {
 			return "", fmt.Errorf("service %s: %w", s.name, err)
 		}
@@ -209,6 +212,11 @@ func (d *demo) startShop(ctx context.Context) (string, error) {
 	done()
 	return front, nil
 }
+
+// finishing is for calls that make something and must not be cut short: a daemon
+// may go on with what its client has given up, and nobody would find it when
+// cleaning.
+func finishing(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 func (d *demo) waitReady(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
