@@ -5,7 +5,7 @@
 // It needs root. A test calls RequireRoot (New and NewDocker do it themselves):
 // without privileges it skips and says why; where WEIR_TEST_PRIVILEGED=1 it
 // fails instead, so that a run that was meant to be privileged cannot pass by
-// skipping.
+// skipping; where it is 0 it skips even if it could run.
 //
 // Nothing outlives the test: namespaces are held by file descriptors alone and
 // have no name, cgroups are removed with their processes by

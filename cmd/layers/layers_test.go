@@ -114,6 +114,7 @@ func TestIsolation(t *testing.T) {
 			for _, dep := range p.Deps {
 				if within(dep, rule.never) {
 					t.Errorf("%s depends on %s by way of others: %s", p.path(), dep, rule.why)
+					break
 				}
 			}
 		}
