@@ -47,7 +47,7 @@ var libraries = []library{
 	{"github.com/moby/moby", []string{"collector/identity", "cmd"}, "runtimes are asked for identity, and by the demo"},
 	{"github.com/containerd", []string{"collector/identity", "cmd"}, "runtimes are asked for identity, and by the demo"},
 	{"k8s.io", []string{"collector/identity", "cmd"}, "runtimes are asked for identity"},
-	{"github.com/spf13", []string{"cmd"}, "flags end where a command's run begins"},
+	{"github.com/spf13/cobra", []string{"cmd"}, "flags end where a command's run begins"},
 	{"github.com/vishvananda", []string{"bpf", "cmd", "collector/identity"}, "devices and addresses are the host's edge"},
 	{"github.com/ti-mo", []string{"collector/identity"}, "the NAT table is read in one place"},
 	{"testing", []string{"bpf/lab", "exporters/hubble/internal/recordtest"}, "test code stays out of what ships"},
