@@ -11,6 +11,7 @@ type Flow struct {
 	Client       Endpoint
 	Server       Endpoint
 	ServerXlated netip.AddrPort // the server's real address where NAT changed it; else the zero value
+	ClientXlated netip.AddrPort // the client's address as the server sees it where NAT changed it; else the zero value
 	ICMPType     uint8
 	ICMPCode     uint8
 
