@@ -14,7 +14,7 @@ func DidYouMean(got string, names []string, prefix string) string {
 		return ""
 	}
 	// One edit for every three characters: "metod" is method, "foo" is not "top".
-	best, limit := "", max((len(got)+1)/3, 1)
+	best, limit := "", max((len(got)+2)/3, 1)
 	for _, n := range names {
 		if d := levenshtein.ComputeDistance(got, n); d <= limit && (best == "" || d < limit) {
 			best, limit = n, d
