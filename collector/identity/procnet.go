@@ -20,7 +20,7 @@ func netnsAddrs(proc string, pid uint32) []netip.Addr {
 		return nil
 	}
 	dir := filepath.Join(proc, strconv.FormatUint(uint64(pid), 10))
-	host, err := os.Readlink(filepath.Join(proc, "1/ns/net"))
+	host, err := os.Readlink(filepath.Join(proc, "self/ns/net")) // that of pid 1 may be hidden from root even
 	if err != nil {
 		return nil
 	}
