@@ -212,6 +212,25 @@ func TestObserveCountsLines(t *testing.T) {
 	}
 }
 
+func TestObserveEndsQuietlyWithItsReader(t *testing.T) {
+	fake := filepath.Join(t.TempDir(), "weir")
+	if err := os.WriteFile(fake, []byte("#!/bin/sh\nwhile :; do echo flow; done\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	if _, err := observe(t.Context(), config{weir: fake, duration: time.Minute}, w); err != nil {
+		t.Error(err)
+	}
+	if readerLeft(exec.Command("sh", "-c", "exit 1").Run()) || readerLeft(nil) {
+		t.Error("other ends are taken for a reader that left")
+	}
+}
+
 func TestDockerSpec(t *testing.T) {
 	d := &dockerHost{stateDir: "/run/x", self: "/bin/demo", image: "k", dns: netip.MustParseAddr("10.0.0.2")}
 	for _, s := range shopServices("", true) {

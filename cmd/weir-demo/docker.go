@@ -3,13 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -226,37 +223,4 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// stateFile is where the file that a service sees at inside lies on the host.
-func stateFile(stateDir string, s service, inside string) string {
-	return filepath.Join(stateDir, s.name+"-"+filepath.Base(inside))
-}
-
-// writeFiles puts the files of a service where they can be mounted from.
-func writeFiles(stateDir string, s service) error {
-	for inside, text := range s.files {
-		if err := os.WriteFile(stateFile(stateDir, s, inside), []byte(text), 0o644); err != nil {
-			return fmt.Errorf("file of %s: %w", s.name, err)
-		}
-	}
-	return nil
-}
-
-// readMessages follows a stream of Docker's progress messages to its end and
-// returns the error that it may hold.
-func readMessages(in io.Reader) error {
-	for dec := json.NewDecoder(in); ; {
-		var m struct {
-			Error string `json:"error"`
-		}
-		switch err := dec.Decode(&m); {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return fmt.Errorf("docker's answer: %w", err)
-		case m.Error != "":
-			return errors.New(printable(m.Error))
-		}
-	}
 }

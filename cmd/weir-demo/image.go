@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -149,4 +150,22 @@ func (d *dockerHost) removeImages(ctx context.Context, kind string) error {
 		}
 	}
 	return errs
+}
+
+// readMessages follows a stream of Docker's progress messages to its end and
+// returns the error that it may hold.
+func readMessages(in io.Reader) error {
+	for dec := json.NewDecoder(in); ; {
+		var m struct {
+			Error string `json:"error"`
+		}
+		switch err := dec.Decode(&m); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("docker's answer: %w", err)
+		case m.Error != "":
+			return errors.New(printable(m.Error))
+		}
+	}
 }

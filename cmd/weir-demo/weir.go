@@ -65,10 +65,19 @@ func observe(ctx context.Context, cfg config, out io.Writer) (lines int, err err
 	cmd := exec.Command(cfg.weir, "observe", "--follow")
 	cmd.Stdout, cmd.Stderr = count, os.Stderr
 	err = ignoreStopped(runFor(ctx, cmd, cfg.duration, os.Interrupt))
-	if errors.Is(err, syscall.EPIPE) {
-		err = nil // the reader has seen enough
+	if readerLeft(err) {
+		err = nil // it has seen enough
 	}
 	return count.lines, err
+}
+
+// readerLeft says whether err comes of nobody reading the output any more.
+func readerLeft(err error) bool {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		status, ok := exit.Sys().(syscall.WaitStatus)
+		return ok && status.Signaled() && status.Signal() == syscall.SIGPIPE
+	}
+	return errors.Is(err, syscall.EPIPE)
 }
 
 // errStopped is the end of a weir that was asked to end.
