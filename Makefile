@@ -58,7 +58,7 @@ test: ## run the tests; the privileged ones too where this is root
 test-kernels: ## load the BPF programs on Debian's 6.1 and 6.12 kernels, in QEMU
 	@mkdir -p .cache
 	go test -c -o .cache/bpf.test ./bpf
-	go run ./bpf/vmtest -modules veth,bridge -- .cache/bpf.test -test.v -test.run '^(TestKernel|TestVerifierBudget)'
+	go run ./bpf/vmtest -modules veth,bridge -- .cache/bpf.test -test.v -test.run '^TestKernel'
 
 .PHONY: test-long
 test-long: ## run the tests that take minutes as well; the result goes to docs/test-long.txt
@@ -77,7 +77,7 @@ fuzz: ## fuzz every parser for FUZZTIME (10s) each
 
 .PHONY: verify-budget
 verify-budget: ## show how many verifier steps each BPF program takes (as root)
-	go test ./bpf -run TestVerifierBudget -count=1 -v
+	go test ./bpf -run TestKernelVerifierBudget -count=1 -v
 
 .PHONY: bench
 bench: ## run the benchmarks (BENCHTIME=1x for a glance; those with a kernel as root)
