@@ -34,7 +34,7 @@ func Duration(d time.Duration) string {
 	}
 	switch {
 	case d < 0:
-		return "-" + Duration(-d)
+		return "-" + Duration(max(-d, 0)) // the smallest has no opposite
 	case d < 95*time.Microsecond:
 		return fmt.Sprintf("%dµs", d.Round(time.Microsecond).Microseconds())
 	case d < 999500*time.Microsecond:
