@@ -23,6 +23,14 @@ type Source interface {
 	Stats() flow.SourceStats
 }
 
+// Clocked is a Source whose events are not of the present, such as a recording.
+type Clocked interface {
+	Source
+	// Now is the time in the source's world, ns since the Unix epoch; 0 where
+	// nothing but its events tells the time. It is safe from any goroutine.
+	Now() int64
+}
+
 // Out is the bounded edge that a Source writes to. It is used by one goroutine.
 type Out interface {
 	// Batch gives an empty batch with room for at least one event. The batch
