@@ -10,16 +10,17 @@ MAKEFLAGS += --no-builtin-rules
 # Static, so that one binary runs on every host and in every container.
 export CGO_ENABLED := 0
 
-# Empty without a tag: then `weir version` tells the commit.
-VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
+# The tag, or the commit where there is none.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
 # Which packages `make test` and others look at.
 PKGS ?= ./...
-# Privileged tests watch the whole host: one package at a time where they run.
-TESTFLAGS ?= $(if $(filter 0,$(shell id -u)),-p 1)
+# Privileged tests watch the whole host: one package at a time, and never a
+# remembered result, where they run.
+TESTFLAGS ?= $(if $(filter 0,$(shell id -u)),-p 1 -count=1)
 
 CLANG_FORMAT ?= clang-format-19
 SHELL_FILES  := .ci/run .ci/generate-check .ci/fuzz .ci/reproducible
