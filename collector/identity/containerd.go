@@ -68,6 +68,8 @@ func (d *containerd) Watch(ctx context.Context, s sink) error {
 				return ended(ctx, fmt.Errorf("follow containerd events: %w", r.err))
 			}
 			d.event(ctx, r.msg, s)
+		case <-ctx.Done():
+			return nil
 		case <-resync.C:
 			if err := d.list(ctx, s); err != nil {
 				return ended(ctx, err)

@@ -58,6 +58,8 @@ func (d *cri) Watch(ctx context.Context, s sink) error {
 			default:
 				d.event(ctx, r.msg, s)
 			}
+		case <-ctx.Done():
+			return nil
 		case <-resync.C:
 			if err := d.list(ctx, s, "", ""); err != nil {
 				return ended(ctx, err)

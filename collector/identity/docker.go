@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,6 +61,8 @@ func (d *docker) Watch(ctx context.Context, s sink) error {
 			}
 		case err := <-stream.Err:
 			return ended(ctx, fmt.Errorf("follow %s events: %w", d.runtime, err))
+		case <-ctx.Done():
+			return nil
 		case <-resync.C:
 			if err := d.list(ctx, s); err != nil {
 				return ended(ctx, err)
@@ -92,7 +95,7 @@ func (d *docker) event(ctx context.Context, m events.Message, s sink) error {
 	default:
 		return nil
 	}
-	if err := d.Lookup(ctx, id, s); err != nil && !errdefs.IsNotFound(err) {
+	if err := d.Lookup(ctx, id, s); err != nil && !errors.Is(err, errNotFound) {
 		return err
 	}
 	return nil
