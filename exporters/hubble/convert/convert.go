@@ -62,8 +62,9 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 		DestinationNames: validAll(dst.Names),
 		IsReply:          wrapperspb.Bool(reply),
 		TrafficDirection: direction(f, reply),
-		Summary:          summary(r), //nolint:staticcheck // deprecated, and the only text that the CLI shows
 	}
+	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
+	out.Summary = summary(r)
 	// Hubble's text formats ask for services, not for names: a peer that only
 	// DNS knows is shown by its name through this field.
 	if out.Source.PodName == "" && len(out.SourceNames) > 0 {

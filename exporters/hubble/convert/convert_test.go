@@ -91,6 +91,7 @@ func TestSummary(t *testing.T) {
 		{"gre", with(flow.RecordStart, func(r *flow.Record) { r.Flow.Protocol = 47 }), "IP protocol 47"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 			if got := one(tt.in).GetSummary(); got != tt.want {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}

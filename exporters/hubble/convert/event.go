@@ -26,7 +26,8 @@ func setEvent(out *flowpb.Flow, r *flow.Record, dst *flow.Endpoint) {
 		if reason == flowpb.DropReason_DROP_REASON_UNKNOWN {
 			sub = dropUnknown
 		}
-		out.DropReason = uint32(sub) //nolint:staticcheck // deprecated, but old clients read it
+		//lint:ignore SA1019 deprecated, but old clients read it
+		out.DropReason = uint32(sub)
 		out.EventType = &flowpb.CiliumEventType{Type: eventDrop, SubType: sub}
 		return
 	}
