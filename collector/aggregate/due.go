@@ -13,37 +13,15 @@ type timed struct {
 	at int64
 }
 
-// queue is first in, first out. All that waits in one waits equally long, so its
-// front is due first.
-type queue struct {
-	items []timed
-	head  int
-}
-
-func (q *queue) len() int { return len(q.items) - q.head }
-
-func (q *queue) push(i timed) {
-	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 {
-		q.items = q.items[:copy(q.items, q.items[q.head:])]
-		q.head = 0
-	}
-	q.items = append(q.items, i)
-}
-
-func (q *queue) pop() timed {
-	i := q.items[q.head]
-	if q.head++; q.head == len(q.items) {
-		q.items, q.head = q.items[:0], 0
-	}
-	return i
-}
+// queue holds entries that wait equally long, so that its front is due first.
+type queue struct{ fifo[timed] }
 
 // due is when the front has waited for d; never where the queue is empty.
 func (q *queue) due(d time.Duration) int64 {
 	if q.len() == 0 {
 		return math.MaxInt64
 	}
-	return q.items[q.head].at + int64(d)
+	return q.front().at + int64(d)
 }
 
 // wait puts an entry into a queue, from now on.

@@ -164,7 +164,6 @@ func (s sock) close(ms int, how flow.End) flow.Event {
 func (s sock) conn(id uint64) sock   { s.Socket.ConnID = id; return s }
 func (s sock) cgroup(id uint64) sock { s.Socket.Cgroup = id; return s }
 func (s sock) netns(id uint32) sock  { s.Socket.NetNS = id; return s }
-func (s sock) started(ms int) sock   { s.Socket.Start = at(ms); return s }
 func (s sock) older() sock           { s.Socket.Preexisting = true; return s }
 func (s sock) bytes(sent, received uint64) sock {
 	s.Socket.Sent = flow.Counters{Packets: sent / 100, Payload: sent, Wire: sent + sent/10}

@@ -54,4 +54,5 @@ type Totals struct {
 	SentRate     Rates
 	ReceivedRate Rates
 	OpenRate     float64
+	Unshown      uint64 // records of flows for which a View had no room; only these totals count them
 }
