@@ -94,13 +94,13 @@ generate-check: ## check that the committed BPF objects are what their source co
 	.ci/generate-check
 
 .PHONY: lint
-lint: ## gofmt, vet (amd64 and arm64), staticcheck, clang-format, shell syntax
+lint: ## gofmt, vet (amd64 and arm64), staticcheck, go.mod, clang-format, shell syntax
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
 		[ -z "$$unformatted" ] || { echo "not formatted; run make fmt:"; echo "$$unformatted"; exit 1; }
 	go vet $(PKGS)
 	GOARCH=arm64 go vet $(PKGS)
 	go tool staticcheck $(PKGS)
-	go mod verify >/dev/null
+	go mod tidy -diff
 	@if command -v $(CLANG_FORMAT) >/dev/null; then \
 		echo $(CLANG_FORMAT) --dry-run; $(CLANG_FORMAT) --dry-run -Werror $(C_FILES); \
 	else echo "lint: $(CLANG_FORMAT) is not installed: C files were not checked"; fi
