@@ -73,6 +73,9 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	if out.Destination.PodName == "" && len(out.DestinationNames) > 0 {
 		out.DestinationService = &flowpb.Service{Name: out.DestinationNames[0]}
 	}
+	if x := f.ClientXlated.Addr(); x.IsValid() && !reply && x != f.Client.Addr.Addr() {
+		out.IP.SourceXlated = x.WithZone("").String()
+	}
 	setEvent(out, r, dst)
 	setSocket(out, f)
 	return out

@@ -72,7 +72,7 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	dl := o.object("delta")
 	r.Delta = flow.Delta{Sent: dl.object("sent").counters(), Received: dl.object("received").counters(), Retransmits: uint32(dl.number("retransmits"))}
 	f.Drops, f.DropReason = o.number("drops"), o.text("drop_reason")
-	f.ServerXlated = o.addrPort("server_xlated")
+	f.ServerXlated, f.ClientXlated = o.addrPort("server_xlated"), o.addrPort("client_xlated")
 	f.ICMPType, f.ICMPCode = icmp(in.GetL4())
 	if dr := o.object("drop"); dr != nil {
 		r.Drop = &flow.Drop{

@@ -43,6 +43,9 @@ func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
 	if (f.ServerXlated != netip.AddrPort{}) {
 		o.text("server_xlated", addrText(f.ServerXlated))
 	}
+	if (f.ClientXlated != netip.AddrPort{}) {
+		o.text("client_xlated", addrText(f.ClientXlated))
+	}
 	o.object("client", end(&f.Client), false)
 	o.object("server", end(&f.Server), false)
 	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: o.b}

@@ -18,13 +18,6 @@ const (
 	identityFirst   = 256 // the first that is not reserved
 )
 
-// Labels that weir adds to a container's own, for filters on its name and id.
-const (
-	labelSource = "container"
-	labelName   = "name"
-	labelID     = "id"
-)
-
 // identity is what a workload is in every flow.
 type identity struct {
 	number    uint32
@@ -70,47 +63,17 @@ func (c *Converter) identity(w *flow.Workload) *identity {
 func newIdentity(w *flow.Workload) *identity {
 	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name)}
 	for _, l := range w.Labels {
-		if !addedLabel(w, l) {
-			id.labels = append(id.labels, valid(l.String()))
-		}
+		id.labels = append(id.labels, valid(l.String()))
 	}
 	if w.Runtime == flow.RuntimeHost {
 		id.number = identityHost
-		if !slices.Contains(id.labels, "reserved:host") {
-			id.labels = append(id.labels, "reserved:host")
-		}
 	} else {
-		id.number = labelNumber(w, id.labels)
-	}
-	for _, l := range containerLabels(w) {
-		id.labels = append(id.labels, valid(l.String()))
+		id.number = labelNumber(w)
 	}
 	if owner := ownerOf(w); owner.Name != "" {
 		id.workloads = []*flowpb.Workload{{Name: valid(owner.Name), Kind: valid(owner.Kind)}}
 	}
 	return id
-}
-
-// containerLabels are container:name and container:id, the latter as short as
-// "docker ps" shows it. In a pod the name is the container's, not the pod's.
-func containerLabels(w *flow.Workload) []flow.Label {
-	if w.Container == "" {
-		return nil
-	}
-	name := w.Name
-	if n, ok := w.Label("io.kubernetes.container.name"); ok {
-		name = n
-	}
-	return []flow.Label{
-		{Source: labelSource, Key: labelID, Value: w.ShortID()},
-		{Source: labelSource, Key: labelName, Value: name},
-	}
-}
-
-// addedLabel tells whether l stands where weir puts a label of its own: an
-// image must not be able to call its containers by the name of another.
-func addedLabel(w *flow.Workload, l flow.Label) bool {
-	return w.Container != "" && l.Source == labelSource && (l.Key == labelName || l.Key == labelID)
 }
 
 func ownerOf(w *flow.Workload) flow.Owner {
@@ -127,18 +90,22 @@ func ownerOf(w *flow.Workload) flow.Owner {
 }
 
 // labelNumber is a number for a set of labels, the same on every host and after
-// every restart, in the range of Cilium's cluster-wide identities. Two sets can
-// share one: among a thousand, with a probability of 3 %. Only filters on
+// every restart, in the range of Cilium's cluster-wide identities. Replicas
+// share one: what tells one container from another is left out. Two sets can
+// share one too: among a thousand, with a probability of 3 %. Only filters on
 // identities see it.
-func labelNumber(w *flow.Workload, labels []string) uint32 {
-	sorted := slices.Clone(labels)
-	slices.Sort(sorted)
+func labelNumber(w *flow.Workload) uint32 {
 	h := fnv.New64a()
-	for _, l := range slices.Compact(sorted) {
-		h.Write([]byte(l))
+	n := 0
+	for _, l := range w.Labels {
+		if l.Source == "container" && (l.Key == "id" || l.Key == "name") {
+			continue
+		}
+		h.Write([]byte(l.String()))
 		h.Write([]byte{0})
+		n++
 	}
-	if len(labels) == 0 { // nothing but its name tells it apart
+	if n == 0 { // nothing but its name tells it apart
 		h.Write([]byte(w.Namespace + "\x00" + string(w.Runtime) + "\x00" + w.Name))
 	}
 	const last = 1<<24 - 1

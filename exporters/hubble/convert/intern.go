@@ -23,7 +23,7 @@ func (d *Decoder) intern(w *flow.Workload, e *flowpb.Endpoint) *flow.Workload {
 	if w.Name == "" {
 		w.Name = cut(e.GetPodName())
 	}
-	w.Labels = labels(w, e.GetLabels())
+	w.Labels = labels(e.GetLabels())
 	if old, ok := d.workloads[w.CgroupID]; ok && reflect.DeepEqual(old, w) {
 		return old
 	}
@@ -34,17 +34,13 @@ func (d *Decoder) intern(w *flow.Workload, e *flowpb.Endpoint) *flow.Workload {
 	return w
 }
 
-// labels parses "source:key=value" and leaves out those that a Converter added.
-func labels(w *flow.Workload, in []string) (out []flow.Label) {
+// labels parses "source:key=value".
+func labels(in []string) (out []flow.Label) {
 	if len(in) > maxLabels {
 		in = in[:maxLabels]
 	}
 	for _, s := range in {
-		l := parseLabel(cut(s))
-		if addedLabel(w, l) {
-			continue
-		}
-		out = append(out, l)
+		out = append(out, parseLabel(cut(s)))
 	}
 	return out
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"slices"
 	"testing"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -31,21 +30,15 @@ func throughWire(t interface{ Fatalf(string, ...any) }, f *flowpb.Flow) *flowpb.
 	return &out
 }
 
-// normal is r as it comes back: the reserved labels, which every client shows,
-// are there even where the collector left them out.
+// normal is r as it comes back: what is outside of this host has no other
+// label than that.
 func normal(r flow.Record) flow.Record {
 	for _, e := range []*flow.Endpoint{&r.Flow.Client, &r.Flow.Server} {
 		if e.Workload == nil {
 			continue
 		}
 		w := *e.Workload
-		switch w.Runtime {
-		case flow.RuntimeHost:
-			host := flow.Label{Source: "reserved", Key: "host"}
-			if !slices.Contains(w.Labels, host) {
-				w.Labels = append(slices.Clip(w.Labels), host)
-			}
-		case flow.RuntimeWorld:
+		if w.Runtime == flow.RuntimeWorld {
 			w.Labels, w.Namespace = []flow.Label{{Source: "reserved", Key: "world"}}, ""
 		}
 		e.Workload = &w

@@ -47,7 +47,7 @@ func (c *cursor) record(r *flow.Record, b *Batch) {
 	c.endpoint(&f.Server, b)
 	f.Client.Seen, f.Server.Seen = flags&hasClientSeen != 0, flags&hasServerSeen != 0
 	if flags&hasXlated != 0 {
-		f.ServerXlated = c.addrPort()
+		f.ServerXlated, f.ClientXlated = c.addrPort(), c.addrPort()
 	}
 	if flags&hasICMP != 0 {
 		f.ICMPType, f.ICMPCode = c.byte(), c.byte()

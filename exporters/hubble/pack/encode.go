@@ -31,7 +31,7 @@ func (p *Packer) record(b []byte, r *flow.Record) []byte {
 	set(hasPreexisting, f.Preexisting)
 	set(hasClientSeen, f.Client.Seen)
 	set(hasServerSeen, f.Server.Seen)
-	set(hasXlated, f.ServerXlated != netip.AddrPort{})
+	set(hasXlated, f.ServerXlated != netip.AddrPort{} || f.ClientXlated != netip.AddrPort{})
 	set(hasDelta, r.Delta != flow.Delta{})
 	set(hasDrops, f.Drops != 0 || f.DropReason != "")
 	set(hasDrop, r.Drop != nil)
@@ -53,6 +53,7 @@ func (p *Packer) record(b []byte, r *flow.Record) []byte {
 	b = p.endpoint(b, &f.Server)
 	if flags&hasXlated != 0 {
 		b = appendAddrPort(b, f.ServerXlated)
+		b = appendAddrPort(b, f.ClientXlated)
 	}
 	if flags&hasICMP != 0 {
 		b = append(b, f.ICMPType, f.ICMPCode)

@@ -19,8 +19,11 @@ func Web() *flow.Workload {
 		CgroupID: 4711, Cgroup: "/system.slice/docker-web.scope", Runtime: flow.RuntimeDocker,
 		Container: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 		Name:      "shop-web-1", Namespace: "shop", Image: "nginx:1.29", PID: 4242,
-		Owner:  flow.Owner{Kind: "ComposeService", Name: "web"},
-		Labels: []flow.Label{{Source: "container", Key: "com.docker.compose.service", Value: "web"}, {Source: "container", Key: "tier", Value: "front"}},
+		Owner: flow.Owner{Kind: "ComposeService", Name: "web"},
+		Labels: []flow.Label{
+			{Source: "container", Key: "com.docker.compose.service", Value: "web"}, {Source: "container", Key: "id", Value: "0123456789ab"},
+			{Source: "container", Key: "name", Value: "shop-web-1"}, {Source: "container", Key: "tier", Value: "front"},
+		},
 	}
 }
 
@@ -99,7 +102,8 @@ func anyRecord(t *rapid.T) flow.Record {
 		f.ICMPType, f.ICMPCode = rapid.Byte().Draw(t, "type"), rapid.Byte().Draw(t, "code")
 	}
 	if rapid.Bool().Draw(t, "xlated") {
-		f.ServerXlated = address(t, "xlatedaddr", six, proto.HasPorts())
+		f.ServerXlated = address(t, "xlatedserver", six, proto.HasPorts())
+		f.ClientXlated = address(t, "xlatedclient", six, proto.HasPorts())
 	}
 	if kind == flow.RecordDrop {
 		f.Drops, f.DropReason = rapid.Uint64().Draw(t, "drops"), text(t, "dropreason")
