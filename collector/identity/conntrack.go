@@ -8,15 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mdlayher/netlink"
 	"github.com/ti-mo/conntrack"
 	"github.com/ti-mo/netfilter"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
 
 // natReadBuffer holds the events of some tens of thousands of connections.
-const natReadBuffer = 8 << 20
+const natReadBuffer = 4 << 20
 
 // errOverrun says that the kernel had more events than our buffer had room.
 var errOverrun = errors.New("events were lost: the kernel's buffer overran")
@@ -32,57 +34,82 @@ type conntrackFeed struct {
 // then dumps what is there. connected is called when both have worked.
 func (f *conntrackFeed) run(ctx context.Context, connected func()) error {
 	f.table.reset(time.Now()) // events may have been missed
-	events, err := conntrack.Dial(nil)
+	conn, err := subscribeDNAT()
 	if err != nil {
-		return fmt.Errorf("open conntrack: %w", err)
+		return err
 	}
-	ch := make(chan conntrack.Event, 1024)
-	var errs chan error
-	defer func() { closeEvents(events, ch, errs) }()
-	if err := events.SetReadBuffer(natReadBuffer); err != nil {
-		return fmt.Errorf("size conntrack's event buffer: %w", err)
-	}
-	errs, err = events.Listen(ch, 1, []netfilter.NetlinkGroup{netfilter.GroupCTNew, netfilter.GroupCTDestroy})
-	if err != nil {
-		return fmt.Errorf("subscribe to conntrack events: %w", err)
-	}
+	defer conn.Close()
 	if err := f.dump(); err != nil {
 		return err
 	}
 	connected()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	for {
-		select {
-		case <-ctx.Done():
+		msgs, err := conn.Receive()
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		case ev := <-ch:
-			f.event(ev)
-		case err := <-errs:
-			if errors.Is(err, unix.ENOBUFS) {
-				f.overruns.Add(1)
-				return fmt.Errorf("follow conntrack events: %w", errOverrun)
-			}
+		case errors.Is(err, unix.ENOBUFS):
+			f.overruns.Add(1)
+			return fmt.Errorf("follow conntrack events: %w", errOverrun)
+		case err != nil:
 			return fmt.Errorf("follow conntrack events: %w", err)
+		}
+		for _, m := range msgs {
+			var ev conntrack.Event
+			if ev.Unmarshal(m) == nil { // what this library does not know is not for us
+				f.event(ev)
+			}
 		}
 	}
 }
 
-// closeEvents closes the connection. Close waits for the worker, which may stand
-// at one of the channels: they are drained until then.
-func closeEvents(conn *conntrack.Conn, ch chan conntrack.Event, errs chan error) {
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
+// subscribeDNAT subscribes to the beginnings and ends of connections whose
+// destination is translated. The kernel sorts the others out: waking up for each
+// of them would cost more than all the rest of weir.
+func subscribeDNAT() (*netlink.Conn, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open conntrack: %w", err)
+	}
+	fail := func(what string, err error) (*netlink.Conn, error) {
 		conn.Close()
-	}()
-	for {
-		select {
-		case <-ch:
-		case <-errs:
-		case <-closed:
-			return
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	filter, err := bpf.Assemble(dnatFilter)
+	if err != nil {
+		return fail("assemble the filter of conntrack events", err)
+	}
+	if err := conn.SetBPF(filter); err != nil {
+		return fail("filter conntrack events", err)
+	}
+	if err := conn.SetReadBuffer(natReadBuffer); err != nil {
+		return fail("size conntrack's event buffer", err)
+	}
+	for _, g := range []netfilter.NetlinkGroup{netfilter.GroupCTNew, netfilter.GroupCTDestroy} {
+		if err := conn.JoinGroup(uint32(g)); err != nil {
+			return fail("subscribe to conntrack events (needs CAP_NET_ADMIN)", err)
 		}
 	}
+	return conn, nil
 }
+
+// dnatFilter passes a netlink message whose CTA_STATUS has IPS_DST_NAT, and one
+// without a status.
+var dnatFilter = []bpf.Instruction{
+	bpf.LoadConstant{Dst: bpf.RegA, Val: unix.NLMSG_HDRLEN + 4}, // the attributes follow struct nfgenmsg
+	bpf.LoadConstant{Dst: bpf.RegX, Val: ctaStatus},
+	bpf.LoadExtension{Num: bpf.ExtNetlinkAttr}, // A = the attribute's offset, 0 when it is missing
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 3},
+	bpf.TAX{},
+	bpf.LoadIndirect{Off: unix.SizeofNlAttr, Size: 4},
+	bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(conntrack.StatusDstNAT), SkipFalse: 1},
+	bpf.RetConstant{Val: 1 << 18},
+	bpf.RetConstant{Val: 0},
+}
+
+const ctaStatus = 3 // enum ctattr_type in linux/netfilter/nfnetlink_conntrack.h
 
 func (f *conntrackFeed) dump() error {
 	conn, err := conntrack.Dial(nil)
@@ -90,12 +117,12 @@ func (f *conntrackFeed) dump() error {
 		return fmt.Errorf("open conntrack: %w", err)
 	}
 	defer conn.Close()
-	flows, err := conn.Dump(nil)
+	flows, err := conn.DumpFilter(conntrack.NewFilter().Status(conntrack.StatusDstNAT), nil)
 	if err != nil {
 		return fmt.Errorf("dump conntrack: %w", err)
 	}
 	for i := range flows {
-		if k, server, ok := translation(&flows[i]); ok && k.server != server {
+		if k, server, ok := translation(&flows[i]); ok {
 			f.table.learn(k, server)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -24,22 +25,34 @@ const maxDockerBody = 128 << 20
 
 // docker speaks Docker's API, which Podman offers too.
 type docker struct {
-	cli     *client.Client
-	runtime flow.Runtime
+	cli       *client.Client
+	transport *http.Transport
+	runtime   flow.Runtime
 }
 
 func openDocker(socket string) (runtime, error) { return openMoby(socket, flow.RuntimeDocker) }
 func openPodman(socket string) (runtime, error) { return openMoby(socket, flow.RuntimePodman) }
 
 func openMoby(socket string, kind flow.Runtime) (runtime, error) {
-	cli, err := client.New(client.WithHost("unix://"+socket), client.WithResponseHook(boundBody))
+	var d net.Dialer
+	transport := &http.Transport{
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) },
+		IdleConnTimeout: time.Minute,
+	}
+	cli, err := client.New(
+		client.WithHost("unix://"+socket), // first: it wants a transport of its own kind
+		client.WithHTTPClient(&http.Client{Transport: boundedBodies{transport, maxDockerBody}, CheckRedirect: client.CheckRedirect}),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("open %s at %s: %w", kind, socket, err)
 	}
-	return &docker{cli, kind}, nil
+	return &docker{cli, transport, kind}, nil
 }
 
-func (d *docker) Close() error { return d.cli.Close() }
+func (d *docker) Close() error {
+	d.transport.CloseIdleConnections()
+	return d.cli.Close()
+}
 
 func (d *docker) Watch(ctx context.Context, s sink) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -175,14 +188,20 @@ func networkAddrs(networks map[string]*network.EndpointSettings) []netip.Addr {
 	return boundAddrs(out)
 }
 
-// boundBody limits how much of an answer is read. The stream of events has no
-// end and is not limited.
-func boundBody(res *http.Response) {
-	if res.Request == nil || strings.HasSuffix(res.Request.URL.Path, "/events") {
-		return
+// boundedBodies limits how much of an answer is read. The stream of events has
+// no end and is not limited.
+type boundedBodies struct {
+	next  http.RoundTripper
+	limit int64
+}
+
+func (b boundedBodies) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.next.RoundTrip(r)
+	if err == nil && !strings.HasSuffix(r.URL.Path, "/events") {
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(res.Body, b.limit), res.Body}
 	}
-	res.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(res.Body, maxDockerBody), res.Body}
+	return res, err
 }

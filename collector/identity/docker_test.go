@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -121,5 +122,21 @@ func TestDockerAbsent(t *testing.T) {
 	defer cancel()
 	if err := rt.Watch(ctx, &recorder{}); err == nil || ctx.Err() != nil {
 		t.Errorf("Watch = %v, want an error at once", err)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestDockerAnswersAreBounded(t *testing.T) {
+	long := roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 1000)))}, nil
+	})
+	for path, want := range map[string]int{"/v1.41/containers/json": 100, "/v1.41/events": 1000} {
+		res := must(boundedBodies{long, 100}.RoundTrip(httptest.NewRequest("GET", path, nil)))
+		if b := must(io.ReadAll(res.Body)); len(b) != want {
+			t.Errorf("%s: %d bytes, want %d", path, len(b), want)
+		}
 	}
 }

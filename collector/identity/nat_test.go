@@ -1,11 +1,14 @@
 package identity
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/ti-mo/conntrack"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -78,4 +81,66 @@ func TestNATTableIsBounded(t *testing.T) {
 	if len(tab.real) != 0 {
 		t.Errorf("%d entries survive a reset that no dump confirmed", len(tab.real))
 	}
+}
+
+// message is a conntrack event as the kernel sends it, with one attribute.
+func message(attr uint16, value uint32) []byte {
+	b := make([]byte, 20, 40) // headers of netlink and netfilter
+	if attr != 0 {
+		b = binary.NativeEndian.AppendUint16(b, 8)
+		b = binary.NativeEndian.AppendUint16(b, attr)
+		b = binary.BigEndian.AppendUint32(b, value)
+	}
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+// TestConntrackFilter attaches the filter to a socket of the same kind and has
+// the kernel run it: user space knows no netlink extension.
+func TestConntrackFilter(t *testing.T) {
+	recv := netlinkSocket(t)
+	var prog []unix.SockFilter
+	for _, i := range must(bpf.Assemble(dnatFilter)) {
+		prog = append(prog, unix.SockFilter{Code: i.Op, Jt: i.Jt, Jf: i.Jf, K: i.K})
+	}
+	if err := unix.SetsockoptSockFprog(recv, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}); err != nil {
+		t.Fatal(err)
+	}
+	to := must(unix.Getsockname(recv)).(*unix.SockaddrNetlink)
+	send := netlinkSocket(t)
+	for _, tt := range []struct {
+		name   string
+		attr   uint16
+		status uint32
+		want   bool
+	}{
+		{"destination translated", ctaStatus, uint32(conntrack.StatusDstNAT | conntrack.StatusConfirmed), true},
+		{"source translated", ctaStatus, uint32(conntrack.StatusSrcNAT | conntrack.StatusConfirmed), false},
+		{"plain", ctaStatus, 0x18e, false},
+		{"another attribute", 7, uint32(conntrack.StatusDstNAT), true},
+		{"no status", 0, 0, true},
+	} {
+		// delivery to another socket of this machine is done when Sendto returns
+		sent := unix.Sendto(send, message(tt.attr, tt.status), unix.MSG_DONTWAIT, to)
+		if sent != nil && tt.want {
+			t.Fatalf("%s: send: %v", tt.name, sent)
+		}
+		_, _, err := unix.Recvfrom(recv, make([]byte, 64), unix.MSG_DONTWAIT)
+		if got := err == nil; got != tt.want {
+			t.Errorf("%s: passed %v (%v), want %v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+func netlinkSocket(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_USERSOCK)
+	if err != nil {
+		t.Skip("needs netlink:", err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
