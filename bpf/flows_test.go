@@ -1,6 +1,8 @@
 package bpf
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -255,4 +257,65 @@ func TestNewContainerIsKnownBeforeItsFirstPacket(t *testing.T) {
 	if !strings.HasSuffix(h.CgroupPath, ev.Cgroup.Path) || !strings.HasPrefix(ev.Cgroup.Path, "/") {
 		t.Errorf("cgroup %q, its directory is %s", ev.Cgroup.Path, h.CgroupPath)
 	}
+}
+
+// As in Docker's networks: the resolver is at 127.0.0.11:53 for the application,
+// at another port on the wire.
+func TestUDPThroughNATIsOneFlow(t *testing.T) {
+	l := lab.New(t)
+	h := l.Host("nat")
+	_, r := capture(t, quiet(t))
+	h.Filter("OUTPUT", "-t", "nat", "-p", "udp", "--dport", "5353", "-j", "REDIRECT", "--to-ports", "9953")
+	named := netip.MustParseAddrPort("127.0.0.11:5353")
+	err := h.Run(func() error {
+		server, err := net.ListenPacket("udp4", "127.0.0.1:9953") // where REDIRECT leads local packets
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		unconnected, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer unconnected.Close()
+		connected, err := net.Dial("udp4", named.String())
+		if err != nil {
+			return err
+		}
+		defer connected.Close()
+		for _, c := range []net.PacketConn{unconnected, connected.(*net.UDPConn)} {
+			buf := make([]byte, 100)
+			for _, s := range []net.PacketConn{server, c} {
+				if err := s.SetDeadline(time.Now().Add(patience)); err != nil {
+					return err
+				}
+			}
+			if c == unconnected {
+				_, err = c.WriteTo([]byte("question"), net.UDPAddrFromAddrPort(named))
+			} else {
+				_, err = connected.Write([]byte("question"))
+			}
+			if err != nil {
+				return fmt.Errorf("question: %w", err)
+			}
+			n, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return fmt.Errorf("server: %w", err)
+			}
+			if _, err := server.WriteTo(buf[:n], from); err != nil {
+				return err
+			}
+			if _, from, err = c.ReadFrom(buf); err != nil || from.String() != named.String() {
+				return fmt.Errorf("answer from %v: %w", from, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	question := flow.Counters{Packets: 1, Payload: 8, Wire: 36}
+	r.wait(t, "flows of the named peer", 2, of(flow.KindUpdate, func(s *flow.Socket) bool {
+		return s.Remote == named && s.Role == flow.RoleClient && uint64(s.NetNS) == h.NetNS && s.Sent == question && s.Received == question
+	}))
 }

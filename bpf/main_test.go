@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { lab.Main(m) }
 
 // patience bounds every wait for an event; a good run waits for none of it.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // quiet is a Config for tests.
 func quiet(t testing.TB) Config {

@@ -23,6 +23,8 @@ const (
 	socketMapStats           = "stats"
 	socketProgSocketBackfill = "socket_backfill"
 	socketProgSocketCreate   = "socket_create"
+	socketProgSocketSendmsg4 = "socket_sendmsg4"
+	socketProgSocketSendmsg6 = "socket_sendmsg6"
 	socketVarSelfTgid        = "self_tgid"
 	socketVarWakeupBytes     = "wakeup_bytes"
 )
@@ -71,6 +73,8 @@ type socketSpecs struct {
 type socketProgramSpecs struct {
 	SocketBackfill *ebpf.ProgramSpec `ebpf:"socket_backfill"`
 	SocketCreate   *ebpf.ProgramSpec `ebpf:"socket_create"`
+	SocketSendmsg4 *ebpf.ProgramSpec `ebpf:"socket_sendmsg4"`
+	SocketSendmsg6 *ebpf.ProgramSpec `ebpf:"socket_sendmsg6"`
 }
 
 // socketMapSpecs contains maps before they are loaded into the kernel.
@@ -143,12 +147,16 @@ type socketVariables struct {
 type socketPrograms struct {
 	SocketBackfill *ebpf.Program `ebpf:"socket_backfill"`
 	SocketCreate   *ebpf.Program `ebpf:"socket_create"`
+	SocketSendmsg4 *ebpf.Program `ebpf:"socket_sendmsg4"`
+	SocketSendmsg6 *ebpf.Program `ebpf:"socket_sendmsg6"`
 }
 
 func (p *socketPrograms) Close() error {
 	return _SocketClose(
 		p.SocketBackfill,
 		p.SocketCreate,
+		p.SocketSendmsg4,
+		p.SocketSendmsg6,
 	)
 }
 

@@ -43,6 +43,8 @@ func units() []unit {
 		}},
 		{"socket", loadSocket, []hook{
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
+			{"socket_sendmsg4", attachCgroup, "cgroup/sendmsg4", "the peer that an application named, before NAT", "a UDP flow through NAT shows as two", false},
+			{"socket_sendmsg6", attachCgroup, "cgroup/sendmsg6", "the same for IPv6", "a UDP flow through NAT shows as two", false},
 			{"socket_backfill", attachTaskIter, "iter/task_file", "sockets that were there before weir", "flows that are older than weir stay unseen until they end", false},
 		}},
 		{"cgroup", loadCgroup, []hook{

@@ -34,7 +34,8 @@ static __always_inline int read_key(struct drop_key *k, struct sk_buff *skb)
 	__builtin_memcpy(k->destination.addr, h.destination, 16);
 	k->protocol = h.protocol;
 	transport = h.length;
-	if (has_ports(h.protocol) && !h.fragment && !bpf_probe_read_kernel(&ports, sizeof(ports), network + transport)) {
+	if (has_ports(h.protocol) && !h.fragment &&
+	    !bpf_probe_read_kernel(&ports, sizeof(ports), network + transport)) {
 		k->source.port = bpf_ntohs(ports.source);
 		k->destination.port = bpf_ntohs(ports.destination);
 	}

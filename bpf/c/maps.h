@@ -8,6 +8,8 @@
 #include "wire.h"
 #include <bpf/bpf_helpers.h>
 
+#define NAMED_PEERS 4 /* a power of two */
+
 /* What weir knows of a socket beyond what the kernel keeps in it. */
 struct sock_info {
 	u64 start;
@@ -24,6 +26,9 @@ struct sock_info {
 	u8 flags;
 	u8 reserved[6];
 	u8 comm[COMM_LEN];
+	struct endpoint named[NAMED_PEERS]; /* of an unconnected UDP socket, see named.h */
+	u32 named_next;
+	u32 reserved2;
 };
 
 _Static_assert(sizeof(struct sock_info) <= 512, "optmem_max is 20,480 on 6.1");

@@ -4,6 +4,7 @@
  * connectionless protocol are counted here by socket and peer. TCP is not: the
  * kernel keeps its counters, see tcp.h.
  */
+#include "named.h"
 #include "packet.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -89,7 +90,7 @@ static __always_inline u8 icmp_request(u8 protocol, u8 type)
 struct packet {
 	struct header h;
 	u32 transport; /* length of the transport header */
-	u8 icmp_type; /* in the request's form */
+	u8 icmp_type;  /* in the request's form */
 	u8 icmp_code;
 	u8 answer; /* it was the answer's form */
 	u8 reserved;
@@ -124,24 +125,31 @@ static __always_inline int read_transport(struct __sk_buff *skb, struct flow_key
 	return 0;
 }
 
-/*
- * NAT happens below the socket: egress sees the packet after it, ingress too, so
- * one flow would have two keys. The peer that a connected socket names is right
- * for both (Docker's resolver at 127.0.0.11:53 is such a case).
- */
-static __always_inline void name_peer(struct flow_key *k, struct bpf_sock *sk, int egress)
+/* Both ends as the application sees them, where the packet has them after NAT. */
+static __always_inline void name_ends(struct flow_key *k, struct bpf_sock *sk)
 {
-	if (!egress || k->protocol != IPPROTO_UDP || sk->protocol != IPPROTO_UDP || !sk->dst_port)
+	if (k->protocol != IPPROTO_UDP || sk->protocol != IPPROTO_UDP)
 		return;
+	if (!sk->dst_port) {
+		struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+		if (i)
+			recall_named(i, &k->remote);
+		return;
+	}
 	k->remote.port = bpf_ntohs(sk->dst_port);
 	if (sk->family == AF_INET) {
-		__be32 v4 = sk->dst_ip4;
-
-		__builtin_memcpy(k->remote.addr + 12, &v4, 4);
+		map_v4(k->remote.addr, sk->dst_ip4);
+		map_v4(k->local.addr, sk->src_ip4);
 	} else if (sk->family == AF_INET6) {
 		u32 v6[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
 
 		__builtin_memcpy(k->remote.addr, v6, 16);
+		v6[0] = sk->src_ip6[0];
+		v6[1] = sk->src_ip6[1];
+		v6[2] = sk->src_ip6[2];
+		v6[3] = sk->src_ip6[3];
+		__builtin_memcpy(k->local.addr, v6, 16);
 	}
 }
 
@@ -245,7 +253,8 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 		count_loss(LOSS_PACKET_UNREADABLE);
 		return PASS;
 	}
-	name_peer(&k, sk, egress);
+	if (egress)
+		name_ends(&k, sk);
 
 	v = bpf_map_lookup_elem(&flows, &k);
 	if (!v)
@@ -263,7 +272,8 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 		__sync_fetch_and_add(&c->payload, skb->len - headers);
 	v->last = bpf_ktime_get_boot_ns();
 
-	if (!egress && k.protocol == IPPROTO_UDP && k.remote.port == DNS_PORT && !p.h.fragment && !(v->flags & FLAG_SELF))
+	if (!egress && k.protocol == IPPROTO_UDP && k.remote.port == DNS_PORT && !p.h.fragment &&
+	    !(v->flags & FLAG_SELF))
 		report_dns(skb, &k, v, headers, skb->len - headers);
 	return PASS;
 }

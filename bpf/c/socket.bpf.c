@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Who owns a socket: at its creation, and for those that were there before weir. */
-#include "sock.h"
+#include "named.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -33,11 +33,50 @@ int socket_create(struct bpf_sock *sk)
 	return 1;
 }
 
+/* Attach at the cgroup root, run for sendto(2) and the like with an address, before routing and NAT. */
+SEC("cgroup/sendmsg4")
+int socket_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct endpoint peer = {};
+	struct sock_info *i;
+
+	i = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : NULL;
+	if (!i)
+		return 1;
+	map_v4(peer.addr, ctx->user_ip4);
+	peer.port = bpf_ntohs(ctx->user_port);
+	remember_named(i, &peer);
+	return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int socket_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct endpoint peer = {};
+	struct sock_info *i;
+	u32 v6[4];
+
+	i = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : NULL;
+	if (!i)
+		return 1;
+	v6[0] = ctx->user_ip6[0];
+	v6[1] = ctx->user_ip6[1];
+	v6[2] = ctx->user_ip6[2];
+	v6[3] = ctx->user_ip6[3];
+	__builtin_memcpy(peer.addr, v6, 16);
+	peer.port = bpf_ntohs(ctx->user_port);
+	remember_named(i, &peer);
+	return 1;
+}
+
 /*
  * Go listens by MPTCP since 1.24: what is in its file table is a shell around a
  * TCP socket that no iterator leads to. User space is told port and owner.
  */
-static __always_inline void tell_listener(struct bpf_iter__task_file *ctx, struct task_struct *task, const struct sock *sk)
+static __always_inline void tell_listener(struct bpf_iter__task_file *ctx, struct task_struct *task,
+					  const struct sock *sk)
 {
 	struct sock_report r = {};
 	struct sock_info i = {};

@@ -18,7 +18,8 @@ static __always_inline void read_counters(struct sock_report *r, const struct so
 {
 	u32 in = tp->segs_in, out = tp->segs_out;
 	u64 sent = tp->bytes_sent, received = tp->bytes_received;
-	bool v4 = sk->__sk_common.skc_family == AF_INET || sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2] == bpf_htonl(0xffff);
+	bool v4 = sk->__sk_common.skc_family == AF_INET ||
+		  sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2] == bpf_htonl(0xffff);
 	u32 header = (v4 ? 20 : 40) + tp->tcp_header_len;
 	u32 handshake = i->role == ROLE_SERVER && i->flags & FLAG_ESTABLISHED;
 

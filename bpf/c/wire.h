@@ -75,7 +75,7 @@ struct sock_report {
 	u64 cookie;
 	u64 cgroup;
 	u64 start;
-	u64 last;	    /* time of the last packet; 0 where only the counters tell */
+	u64 last;	     /* time of the last packet; 0 where only the counters tell */
 	u64 connect_latency; /* ns, 0 when not seen */
 	struct counters sent;
 	struct counters received;
