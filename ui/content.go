@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"strings"
+
 	"github.com/rivo/tview"
 )
 
@@ -59,8 +61,7 @@ func (c *content) GetCell(row, col int) *tview.TableCell {
 	return c.cells[at]
 }
 
-// cell makes a cell. Here, and nowhere else, text goes through tview, which
-// would read "[red]" as a colour.
+// cell makes a cell. Here, and nowhere else, text goes through tview.
 func (c *content) cell(row, col int) *tview.TableCell {
 	var t text
 	r := plain
@@ -72,8 +73,14 @@ func (c *content) cell(row, col int) *tview.TableCell {
 	default:
 		t, r = c.grid.Cell(row-1, c.cols[col])
 	}
-	return &tview.TableCell{Text: tview.Escape(string(t)), Style: c.theme[r], NotSelectable: row == 0}
+	return &tview.TableCell{Text: forTview(t), Style: c.theme[r], NotSelectable: row == 0}
 }
+
+// forTview keeps tview from reading tags ("[red]") in text. tview.Escape does
+// not do: it leaves hyperlinks ("[:::http://evil]") in force. A bracket that is
+// followed by a bracket begins no tag, so each one gets a tag without effect
+// behind it.
+func forTview(t text) string { return strings.ReplaceAll(string(t), "[", "[[-]") }
 
 // click sorts by the column whose title is at x, or turns the order round.
 func (c *content) click(x int) {

@@ -28,7 +28,7 @@ func newPainter(m *model, s tcell.Screen, t theme) *painter {
 	p := &painter{model: m, screen: s, theme: t, content: &content{theme: t}}
 	p.table = tview.NewTable().SetContent(p.content).SetFixed(1, 0).
 		SetSelectable(true, false).SetSelectedStyle(t[chosen])
-	p.table.SetBackgroundColor(tcell.ColorDefault)
+	p.table.SetBordersColor(tcell.ColorDefault).SetBackgroundColor(tcell.ColorDefault)
 	return p
 }
 

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"regexp"
 
 	"github.com/gdamore/tcell/v2"
+	"github.com/gdamore/tcell/v2/terminfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,15 +42,35 @@ func terminalScreen() (tcell.Screen, error) {
 	if _, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS); err != nil {
 		return nil, fmt.Errorf("%w: standard output is not a terminal", ErrNoTerminal)
 	}
-	switch term := os.Getenv("TERM"); term {
-	case "", "dumb":
+	term := os.Getenv("TERM")
+	if term == "" || term == "dumb" {
 		return nil, fmt.Errorf("%w: TERM is %q", ErrNoTerminal, term)
 	}
-	s, err := tcell.NewScreen()
+	info, err := tcell.LookupTerminfo(term)
 	if err != nil {
-		return nil, fmt.Errorf("%w: TERM=%s: %w", ErrNoTerminal, os.Getenv("TERM"), err)
+		return nil, fmt.Errorf("%w: TERM=%s: %w", ErrNoTerminal, term, err)
+	}
+	s, err := tcell.NewTerminfoScreenFromTtyTerminfo(nil, unpadded(info))
+	if err != nil {
+		return nil, fmt.Errorf("%w: TERM=%s: %w", ErrNoTerminal, term, err)
 	}
 	return s, nil
+}
+
+var padding = regexp.MustCompile(`\$<[0-9.]+[*/]*>`)
+
+// unpadded is a terminal's description without the pauses that its hardware
+// needed. tcell keeps them: 5 ms for each move of a vt100's cursor make a second
+// for a frame.
+func unpadded(info *terminfo.Terminfo) *terminfo.Terminfo {
+	out := *info
+	fields := reflect.ValueOf(&out).Elem()
+	for i := range fields.NumField() {
+		if f := fields.Field(i); f.Kind() == reflect.String && f.CanSet() {
+			f.SetString(padding.ReplaceAllString(f.String(), ""))
+		}
+	}
+	return &out
 }
 
 // themeFor chooses by the configuration, the environment and what the terminal

@@ -13,22 +13,20 @@ import (
 // screen unwashed; constants and what format.go makes of numbers need none.
 type text string
 
-// maxText bounds what a single name may cost to draw.
+// maxText bounds what a single name may cost to draw, in bytes.
 const maxText = 512
 
 // clean makes text of a string from outside: control characters (C0, C1, escape
 // sequences' introducers), bidi controls and other invisible format characters
 // go, invalid UTF-8 becomes U+FFFD, and stacked combining marks are cut.
 //
-// It does not escape tview's style tags: widths are measured on the text as a
-// reader sees it, so forTview does that at the very end.
+// Tags that tview would read are left to forTview, at the very end: widths are
+// measured on the text as a reader sees it.
 func clean(s string) text {
-	if len(s) > maxText {
-		s = s[:maxText]
+	if plainASCII(s[:min(len(s), maxText)]) {
+		return text(s[:min(len(s), maxText)])
 	}
-	if plainASCII(s) {
-		return text(s)
-	}
+	s = s[:min(len(s), 4*maxText)]
 	var b strings.Builder
 	b.Grow(len(s))
 	marks := 0
@@ -45,6 +43,9 @@ func clean(s string) text {
 			continue
 		default:
 			marks = 0
+		}
+		if b.Len()+utf8.RuneLen(r) > maxText {
+			break
 		}
 		b.WriteRune(r)
 	}

@@ -195,7 +195,10 @@ func (m *model) promptLine(width int) line {
 	switch {
 	case p.err != nil:
 		out = append(out, span{"   ", plain}, span{clean(p.err.Error()), bad})
-	case p.value() == "" && p.mark == '/':
+	case p.value() != "" && p.mark == '/':
+		g := m.tab().grid
+		out = append(out, span{"   " + count(uint64(g.Len())) + " of " + count(uint64(g.Total())), dim})
+	case p.mark == '/':
 		out = append(out, span{"    word  port:443  dst:redis  proto:udp  state:failed  !word  /regex/", dim})
 	case p.value() == "":
 		out = append(out, span{"    flows  workloads  health  sort COLUMN  filter …  help  q", dim})
