@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"sync"
 	"time"
@@ -83,15 +84,15 @@ func (r *Resolver) walk() {
 		r.status.set(RuntimeStatus{Name: "cgroup", Socket: r.tree.root, Present: true, Error: err.Error()})
 		return
 	}
-	r.status.set(RuntimeStatus{Name: "cgroup", Socket: r.tree.root, Present: true, Connected: true})
 	var missing []cgroupRef
 	r.change(func(t *table) { missing = t.missing(seen) })
 	for _, m := range missing {
 		// one that came after the walk had passed is no missing one
-		if id, err := r.tree.id(m.path); err != nil || id != m.id {
+		if id, err := r.tree.id(m.path); errors.Is(err, fs.ErrNotExist) || err == nil && id != m.id {
 			r.change(func(t *table) { t.remove(m.id, time.Now()) })
 		}
 	}
+	r.status.set(RuntimeStatus{Name: "cgroup", Socket: r.tree.root, Present: true, Connected: true})
 	// what there was no room, no socket or no Run for when it came
 	var keys []string
 	var ids []uint64

@@ -98,6 +98,9 @@ func TestSourceSurvivesRestarts(t *testing.T) {
 	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: f}}
 	srv.Start()
 	r := start(t, nobody(Config{CgroupRoot: t.TempDir(), Docker: []string{socket}}))
+	// the walk finds that this cgroup is none: it has to be over
+	eventually(t, 5*time.Second, "the first walk", func() bool { return statusOf(r, "cgroup").Connected })
+	eventually(t, 5*time.Second, "the connection", func() bool { return statusOf(r, "docker").Connected })
 	r.Observe(cgroupCreated(10, "/docker/"+idA))
 	eventually(t, 5*time.Second, "the container's name", func() bool { return r.Workload(10).Name == "web" })
 	if s := statusOf(r, "docker"); !s.Connected || !s.Present || s.Socket != socket {

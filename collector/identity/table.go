@@ -77,7 +77,8 @@ func (t *table) workload(id uint64) *flow.Workload {
 // looked up now, or "".
 func (t *table) see(id uint64, path string, pending bool) (lookup string) {
 	if e := t.entries[id]; e != nil {
-		if e.g != nil && e.path == path {
+		// ids are not used again: a dead one that a walk still saw stays dead
+		if e.path == path {
 			return ""
 		}
 		t.forget(e)

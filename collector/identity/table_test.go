@@ -49,6 +49,10 @@ func TestTableContainerLife(t *testing.T) {
 	if w := tab.byAddr(addr("172.17.0.2")); w == nil || w.CgroupID != 10 {
 		t.Errorf("a dead container's address is %v until somebody else has it", w)
 	}
+	tab.see(10, "/docker/"+idA, true) // a walk that was under way when it died
+	if len(tab.groups) != 0 {
+		t.Error("a walk brought the dead back to life")
+	}
 	if key := tab.see(12, "/docker/"+idA, true); key != "" {
 		t.Error("a container that is known is looked up again")
 	}
