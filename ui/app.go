@@ -56,7 +56,10 @@ func Run(ctx context.Context, cfg Config) error {
 		defer cfg.Guard.Recover()
 		read(ctx, cfg, readings)
 	}()
-	return loop(ctx, m, newPainter(m, screen, themeFor(cfg, screen)), events, readings)
+	if err := loop(ctx, m, newPainter(m, screen, themeFor(cfg, screen)), events, readings); err != nil {
+		return err
+	}
+	return cfg.Guard.settle()
 }
 
 // read polls the snapshot and the health, at once and then at every tick.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gdamore/tcell/v2"
@@ -183,6 +184,25 @@ func TestNoTerminal(t *testing.T) {
 	if err := Run(context.Background(), cfg); err == nil || errors.Is(err, ErrNoTerminal) {
 		t.Errorf("a bad filter gives %v", err)
 	}
+}
+
+// A main that exits when Run returns must not outrun the panic elsewhere.
+func TestPanicElsewhereIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(Guard)
+		if err := g.settle(); err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() { recover() }()
+			defer g.Recover()
+			panic("x")
+		}()
+		before := time.Now()
+		if err := g.settle(); err == nil || time.Since(before) < time.Second {
+			t.Errorf("%v after %v", err, time.Since(before))
+		}
+	})
 }
 
 func TestUnpadded(t *testing.T) {

@@ -1,6 +1,10 @@
 package ui
 
-import "sync"
+import (
+	"errors"
+	"sync"
+	"time"
+)
 
 // Guard gives the terminal back when a goroutine panics. A panic ends the
 // process wherever it happens, and would leave the shell with a raw terminal on
@@ -11,14 +15,18 @@ import "sync"
 //
 // The zero Guard is ready; its methods are safe from any goroutine.
 type Guard struct {
-	mu      sync.Mutex
-	restore func()
+	mu       sync.Mutex
+	restore  func()
+	panicked bool
 }
 
 // Recover restores the terminal and panics on, with the trace of the first
 // panic. It must be deferred directly. Without a panic it does nothing.
 func (g *Guard) Recover() {
 	if p := recover(); p != nil {
+		g.mu.Lock()
+		g.panicked = true
+		g.mu.Unlock()
 		g.Restore()
 		panic(p)
 	}
@@ -39,4 +47,18 @@ func (g *Guard) arm(restore func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.restore = restore
+}
+
+// settle is called when the interface has ended. If that is because a goroutine
+// is about to end the process, it stays away for as long as that takes: a main
+// that returned at once would exit quietly and hide the panic.
+func (g *Guard) settle() error {
+	g.mu.Lock()
+	panicked := g.panicked
+	g.mu.Unlock()
+	if !panicked {
+		return nil
+	}
+	time.Sleep(time.Second)
+	return errors.New("interface: another goroutine panicked")
 }
