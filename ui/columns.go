@@ -27,7 +27,7 @@ type column[R any] struct {
 
 // env is what cells depend on beside their row.
 type env struct {
-	now int64 // the snapshot's time
+	now int64 // the time from which ages count
 }
 
 // cell is a value on the screen. Short, if there is one, stands for Text where

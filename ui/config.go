@@ -25,7 +25,7 @@ type Config struct {
 	Kernel   string
 	Mode     string // "observe", "audit" or "enforce"; default "observe"
 	Attached string // where the flows come from: "daemon unix:///…", "own capture", "recording FILE"
-	Recorded bool   // the snapshots' time is that of a recording: no lag is computed
+	Recorded bool   // the flows come from a recording, whose pace is its own: no lag is computed
 
 	Filter string // initial filter of workloads and flows
 	Sort   string // initial sort column of View, after "-" in reverse

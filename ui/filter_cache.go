@@ -21,7 +21,8 @@ type flowFilter struct {
 // and protocol never change.
 type finding struct {
 	client, server endpointFacts
-	xlated         bool
+	clientX        bool // the address after NAT is known
+	serverX        bool
 	ended          bool
 	end            flow.End
 	matches        bool
@@ -64,7 +65,7 @@ func (c *flowFilter) match(f *filter, rows int) func(*aggregate.FlowRow) bool {
 }
 
 func (c *flowFilter) flow(r *aggregate.FlowRow) bool {
-	now := finding{client: factsOf(&r.Client), server: factsOf(&r.Server), xlated: r.ServerXlated.IsValid(),
+	now := finding{client: factsOf(&r.Client), server: factsOf(&r.Server), clientX: r.ClientXlated.IsValid(), serverX: r.ServerXlated.IsValid(),
 		ended: r.Ended != 0, end: r.End, round: c.round}
 	if was, ok := c.found[r.ID]; ok {
 		now.matches = was.matches

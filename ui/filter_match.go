@@ -2,6 +2,7 @@ package ui
 
 import (
 	stdbytes "bytes"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -34,8 +35,8 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 	case "port":
 		return t.port(r.Client.Addr.Port()) || t.port(r.Server.Addr.Port())
 	case "ip":
-		return t.addr(&r.Client, m) || t.addr(&r.Server, m) ||
-			r.ServerXlated.IsValid() && t.addr(&flow.Endpoint{Addr: r.ServerXlated}, m)
+		return t.addr(r.Client.Addr, m) || t.addr(r.Server.Addr, m) ||
+			t.xlated(r.ClientXlated, m) || t.xlated(r.ServerXlated, m)
 	case "src":
 		m.buf = appendEndpoint(m.buf[:0], &r.Client, r.Protocol)
 		return m.contains(t)
@@ -118,8 +119,11 @@ func (t *term) port(p uint16) bool {
 	return false
 }
 
-func (t *term) addr(e *flow.Endpoint, m *matcher) bool {
-	a := e.Addr.Addr().Unmap()
+// xlated tests an address that NAT made, if it did.
+func (t *term) xlated(a netip.AddrPort, m *matcher) bool { return a.IsValid() && t.addr(a, m) }
+
+func (t *term) addr(ap netip.AddrPort, m *matcher) bool {
+	a := ap.Addr().Unmap()
 	if t.prefix.IsValid() {
 		return t.prefix.Contains(a.WithZone(""))
 	}

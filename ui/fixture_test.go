@@ -91,6 +91,7 @@ func (s shop) flows() []aggregate.FlowRow {
 	out[0].ServerXlated = netip.MustParseAddrPort("172.18.0.2:443")
 	out[0].Server.Addr = netip.MustParseAddrPort("192.0.2.10:443")
 	out[0].Server.Via = "docker-proxy"
+	out[5].ClientXlated = netip.MustParseAddrPort("192.0.2.10:61001")
 	return out
 }
 

@@ -19,7 +19,10 @@ type model struct {
 
 	newest *aggregate.Snapshot // nil until the first one
 	shown  *aggregate.Snapshot // newest, or the one that was shown when the user paused
+	since  time.Time           // when newest came
 	health collector.Health
+	behind time.Time // since when records have been made that newest lacks; zero when there are none
+	known  uint64    // records when newest came
 
 	paused   bool
 	pausedAt uint64 // events until then
@@ -99,7 +102,13 @@ func (m *model) update(s *aggregate.Snapshot, h collector.Health, now time.Time)
 	}
 	fresh := s != nil && s != m.newest
 	if fresh {
-		m.newest = s
+		m.newest, m.since, m.known = s, now, h.Records
+	}
+	switch {
+	case h.Records <= m.known || m.cfg.Recorded:
+		m.behind = time.Time{}
+	case m.behind.IsZero():
+		m.behind = now
 	}
 	if m.lag() != lagged {
 		changed = true
@@ -178,12 +187,26 @@ func (m *model) eventRate() float64 {
 	return m.history[len(m.history)-1]
 }
 
-// lag is how far the newest snapshot is behind the clock, in whole seconds.
+// lag is for how long the picture has missed what was recorded, in whole
+// seconds. A snapshot that is old because nothing happened does not lag.
 func (m *model) lag() time.Duration {
-	if m.newest == nil || m.cfg.Recorded {
+	if m.behind.IsZero() {
 		return 0
 	}
-	return max(0, m.now.Sub(time.Unix(0, m.newest.Time)).Truncate(time.Second))
+	return max(0, m.now.Sub(m.behind).Truncate(time.Second))
+}
+
+// moment is the time of what is shown: a snapshot in which nothing changes is
+// not made anew, but its flows grow older.
+func (m *model) moment() time.Time {
+	if m.shown == nil {
+		return m.now
+	}
+	t := time.Unix(0, m.shown.Time).In(m.now.Location())
+	if m.paused {
+		return t
+	}
+	return t.Add(max(0, m.now.Sub(m.since)))
 }
 
 func lostTotal(h collector.Health) (n uint64) {

@@ -180,17 +180,30 @@ func TestStartConfiguration(t *testing.T) {
 
 func TestLossesAndLag(t *testing.T) {
 	m := started(t)
-	m.update(m.newest, lossy(), noon.Add(2*time.Second))
+	h := lossy()
+	h.Records++ // which the snapshot lacks
+	m.update(m.newest, h, noon.Add(2*time.Second))
+	m.update(m.newest, h, noon.Add(4*time.Second))
 	got := m.header(120, 3)[2]
-	if !strings.Contains(got.String(), "LOST 1,204 +602/s since 09:57:00") || !strings.Contains(got.String(), "lag 2s") {
+	if !strings.Contains(got.String(), "LOST 1,204 since 09:57:00") || !strings.Contains(got.String(), "lag 2s") {
 		t.Error(got.String())
 	}
 	if got[0].role != bad {
 		t.Error("losses are not marked")
 	}
 	m.cfg.Recorded = true
-	if m.lag() != 0 {
+	if m.update(m.newest, h, noon.Add(4*time.Second)); m.lag() != 0 {
 		t.Error("a recording lags")
+	}
+	m.cfg.Recorded = false
+	caughtUp := *m.newest
+	m.update(&caughtUp, h, noon.Add(5*time.Second))
+	m.update(&caughtUp, h, noon.Add(500*time.Second))
+	if m.lag() != 0 {
+		t.Error("a host on which nothing happens lags")
+	}
+	if got := m.moment(); got != noon.Add(495*time.Second) {
+		t.Errorf("ages count from %v", got)
 	}
 }
 
@@ -202,22 +215,22 @@ func TestUpdateTellsWhatChanged(t *testing.T) {
 		t.Error("the same again is a change")
 	}
 	for i := range 4 {
-		idle := *s
-		idle.Time += int64(i) * int64(time.Second)
-		if m.update(&idle, h, noon.Add(time.Duration(i)*time.Second)) {
+		if m.update(s, h, noon.Add(time.Duration(i)*time.Second)) {
 			t.Error("an idle second is a change")
 		}
 	}
+	h.Records++
+	m.update(s, h, noon.Add(4*time.Second))
 	if !m.update(s, h, noon.Add(9*time.Second)) {
 		t.Error("a lag is none")
 	}
 	next := *s
 	next.Seq++
-	if !m.update(&next, h, noon.Add(4*time.Second)) {
+	if !m.update(&next, h, noon.Add(9*time.Second)) {
 		t.Error("a new snapshot is none")
 	}
 	h.Lost = map[flow.Loss]uint64{{Stage: "kernel", Reason: "ring_full"}: 1}
-	if !m.update(&next, h, noon.Add(4*time.Second)) {
+	if !m.update(&next, h, noon.Add(9*time.Second)) {
 		t.Error("a loss is none")
 	}
 }

@@ -14,7 +14,7 @@ const world text = "world"
 // its key.
 func workloadKey(w *flow.Workload) string {
 	switch {
-	case w == nil || w.Runtime == flow.RuntimeWorld:
+	case w == nil:
 		return "world"
 	case w.CgroupID != 0:
 		return "cgroup:" + strconv.FormatUint(w.CgroupID, 10)

@@ -81,6 +81,7 @@ func (p *painter) body(t *tab, y, w, h int) (hidden int) {
 		return 0
 	}
 	p.model.pageSize = max(1, h-1)
+	t.grid.At(p.model.moment().UnixNano())
 	var cols []placed
 	cols, hidden = t.grid.Layout(w - 2)
 	// tview would keep the end in view once all rows had fitted, and so jump

@@ -24,6 +24,7 @@ type grid interface {
 
 	Scroll(columns int)
 	ToggleWide()
+	At(now int64) // the time from which ages count
 	Layout(width int) (cols []placed, hidden int)
 	Header(p placed) text
 	Cell(row int, p placed) (text, role)
@@ -69,8 +70,8 @@ func newTable[R any, K cmp.Ordered](cols []column[R], sortBy string, id func(*R)
 }
 
 // set takes a snapshot's rows; match may be nil. The rows are not copied.
-func (t *table[R, K]) set(rows []R, match func(*R) bool, e env) {
-	t.rows, t.env = rows, e
+func (t *table[R, K]) set(rows []R, match func(*R) bool) {
+	t.rows = rows
 	of := t.columns[t.sortCol].Key
 	fresh := t.spare[:0]
 	for i := range rows {
@@ -82,6 +83,8 @@ func (t *table[R, K]) set(rows []R, match func(*R) bool, e env) {
 	t.order, t.spare = fresh, t.order
 	t.sort()
 }
+
+func (t *table[R, K]) At(now int64) { t.env.now = now }
 
 // resort orders the rows anew, after another column was chosen.
 func (t *table[R, K]) resort() {

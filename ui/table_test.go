@@ -37,7 +37,7 @@ func TestSortIsStable(t *testing.T) {
 	g := itemTable()
 	for range 20 {
 		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-		g.set(rows, nil, env{})
+		g.set(rows, nil)
 		if got := ids(g); !slices.Equal(got, []int{2, 5, 1, 3, 4}) {
 			t.Fatalf("%v", got)
 		}
@@ -51,16 +51,16 @@ func TestSortIsStable(t *testing.T) {
 func TestSelectionFollowsItsRow(t *testing.T) {
 	rows := []item{{1, 10}, {2, 20}, {3, 30}}
 	g := itemTable()
-	g.set(rows, nil, env{})
+	g.set(rows, nil)
 	if g.Selected() != 0 {
 		t.Fatal("the first row is not selected")
 	}
-	g.set([]item{{1, 99}, {2, 20}, {3, 30}}, nil, env{})
+	g.set([]item{{1, 99}, {2, 20}, {3, 30}}, nil)
 	if g.Selected() != 0 || g.row(0).id != 1 {
 		t.Fatal("before the user moves, the top stays selected")
 	}
 	g.Move(1) // row 3
-	g.set([]item{{1, 1}, {2, 20}, {3, 2}, {4, 3}}, nil, env{})
+	g.set([]item{{1, 1}, {2, 20}, {3, 2}, {4, 3}}, nil)
 	if got := g.row(g.Selected()).id; got != 3 {
 		t.Fatalf("the selection went to %d", got)
 	}
@@ -68,11 +68,11 @@ func TestSelectionFollowsItsRow(t *testing.T) {
 	if got := g.row(g.Selected()).id; got != 3 {
 		t.Fatalf("after sorting the selection is at %d", got)
 	}
-	g.set([]item{{1, 1}, {2, 20}}, nil, env{})
+	g.set([]item{{1, 1}, {2, 20}}, nil)
 	if g.Selected() >= g.Len() {
 		t.Fatal("the selection is beyond the last row")
 	}
-	g.set(nil, nil, env{})
+	g.set(nil, nil)
 	g.Move(1)
 	g.MoveTo(5)
 	if g.Selected() != 0 || g.row(0) != nil || g.Whole(0) != "" {

@@ -24,11 +24,7 @@ func newFlowPage(m *model, f aggregate.FlowRow) *page {
 		}
 	}
 	p.tabs = []*tab{{name: "Flow", lines: func(width int) []line {
-		now := m.now
-		if m.shown != nil {
-			now = time.Unix(0, m.shown.Time).In(m.now.Location())
-		}
-		return flowDetails(&f, gone, now, width)
+		return flowDetails(&f, gone, m.moment(), width)
 	}}}
 	return p
 }
@@ -81,6 +77,9 @@ func flowDetails(f *aggregate.FlowRow, gone bool, now time.Time, width int) []li
 	var client, server sheet
 	client.endpoint("CLIENT", &f.Client, f.Protocol)
 	server.endpoint("SERVER", &f.Server, f.Protocol)
+	if f.ClientXlated.IsValid() {
+		client.put("after NAT", addressPort(f.ClientXlated, f.Protocol), plain)
+	}
 	if f.ServerXlated.IsValid() {
 		server.put("after NAT", addressPort(f.ServerXlated, f.Protocol), plain)
 	}

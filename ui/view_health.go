@@ -32,6 +32,9 @@ func healthLines(m *model, h collector.Health) []line {
 	if h.Evicted > 0 {
 		s.put("evicted", count(h.Evicted)+" flows had to leave the table before their time", warn)
 	}
+	if m.newest != nil && m.newest.Totals.Unshown > 0 {
+		s.put("not shown", count(m.newest.Totals.Unshown)+" records of flows for which the view has no room; the totals count them", warn)
+	}
 	s.losses(m, h)
 	s.ring(h.Source)
 	s.processors(h.Source)

@@ -17,7 +17,7 @@ func newWorkloadsPage(m *model) *page {
 			if !f.empty() {
 				match = (&matcher{filter: f}).workloads(s.Flows)
 			}
-			grid.set(s.Workloads, match, env{now: s.Time})
+			grid.set(s.Workloads, match)
 		},
 	}
 	t.open = func() {
@@ -43,7 +43,7 @@ func newFlowsTab(m *model, rows func(*aggregate.Snapshot) []aggregate.FlowRow) *
 		empty: "no flows yet: what is open now and what opens from now on appears here",
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			all := rows(s)
-			grid.set(all, filtered.match(f, len(all)), env{now: s.Time})
+			grid.set(all, filtered.match(f, len(all)))
 		},
 	}
 	t.open = func() {
@@ -105,7 +105,7 @@ func newPeersTab(m *model, p *page, rows func(*aggregate.Snapshot, func(*aggrega
 			if !f.empty() {
 				match = (&matcher{filter: f}).flow
 			}
-			grid.set(rows(s, match), nil, env{now: s.Time})
+			grid.set(rows(s, match), nil)
 		},
 	}
 	t.open = func() {
