@@ -35,7 +35,7 @@ func (t *Table) join(s *flow.Socket, v tuple, h uint64) node {
 	if real != (addr{}) && e.xlated == (addr{}) {
 		t.translate(slot, e, real)
 	}
-	t.proxy(e, sd)
+	t.proxy(slot, e, sd)
 	return n
 }
 
@@ -119,15 +119,15 @@ func (t *Table) fits(slot uint32, e *entry, s *flow.Socket, sd side, guessed boo
 
 // flip makes the client the server and the other way round.
 func (t *Table) flip(slot uint32, e *entry) {
+	t.untranslate(slot, e)
 	t.unlink(slot, e)
 	e.ends[client], e.ends[server] = e.ends[server], e.ends[client]
 	e.sent, e.received = e.received, e.sent
 	e.sentTold, e.receivedTold = e.receivedTold, e.sentTold
 	e.rttByClient = !e.rttByClient
-	e.xlated = addr{}
 	t.link(slot, e)
 	for sd := range e.ends {
-		t.proxy(e, side(sd))
+		t.proxy(slot, e, side(sd))
 	}
 }
 
@@ -164,6 +164,7 @@ func (t *Table) reconsider(slot uint32, e *entry) {
 // merge takes the server end, which had opened a flow of its own, into e.
 func (t *Table) merge(slot uint32, e *entry, from uint32) {
 	f := t.slab.at(from)
+	t.untranslate(from, f)
 	t.unlink(slot, e)
 	t.unlink(from, f)
 	e.ends[server] = f.ends[server]
@@ -190,12 +191,20 @@ func (t *Table) merge(slot uint32, e *entry, from uint32) {
 
 // translate notes the server's real address, so that it is found by it.
 func (t *Table) translate(slot uint32, e *entry, real addr) {
+	t.untranslate(slot, e)
 	e.xlated, e.translated = real, true
 	t.views.add(t.hash.view(tuple{e.ends[client].local, real, uint16(e.proto)}), nodeOf(slot, whole))
 }
 
+func (t *Table) untranslate(slot uint32, e *entry) {
+	if e.translated {
+		t.views.remove(t.hash.view(tuple{e.ends[client].local, e.xlated, uint16(e.proto)}), nodeOf(slot, whole))
+	}
+	e.xlated, e.translated = addr{}, false
+}
+
 // proxy notes the container behind an end that is docker-proxy's socket.
-func (t *Table) proxy(e *entry, sd side) {
+func (t *Table) proxy(slot uint32, e *entry, sd side) {
 	x := &e.ends[sd]
 	if !x.seen || x.pid == 0 {
 		return
@@ -203,6 +212,7 @@ func (t *Table) proxy(e *entry, sd side) {
 	if behind, ok := t.identity.Proxied(x.pid); ok {
 		x.proxied = true
 		if sd == server {
+			t.untranslate(slot, e)
 			e.xlated = pack(behind)
 		}
 	}
@@ -213,10 +223,7 @@ func (t *Table) link(slot uint32, e *entry) {
 	t.eachNode(slot, e, (*index).add)
 }
 
-func (t *Table) unlink(slot uint32, e *entry) {
-	t.eachNode(slot, e, (*index).remove)
-	e.translated = false
-}
+func (t *Table) unlink(slot uint32, e *entry) { t.eachNode(slot, e, (*index).remove) }
 
 func (t *Table) eachNode(slot uint32, e *entry, do func(*index, uint64, node)) {
 	for sd := range e.ends {
