@@ -38,6 +38,17 @@ func (o *outlet) offer(b *sharedBatch) {
 	}
 }
 
+// wait hands the batch over when the sink has room for it, or drops it once
+// stopping is closed.
+func (o *outlet) wait(b *sharedBatch, stopping <-chan struct{}) {
+	select {
+	case o.queue <- b:
+	case <-stopping:
+		o.stopped.Add(uint64(len(b.records)))
+		b.release()
+	}
+}
+
 // run feeds the sink until its queue is closed and empty. A failing sink harms
 // nobody but itself.
 func (o *outlet) run(ctx context.Context) {

@@ -16,6 +16,7 @@ type Config struct {
 	Batches     int           // batches of events that wait for the aggregator; 64
 	SinkBatches int           // batches of records that wait at each sink; 256
 	Drain       time.Duration // how long the sinks may work on after the source has ended; 5 s
+	Wait        bool          // a full sink holds the pipeline up and loses nothing: for sources that can wait
 	Logger      *slog.Logger  // slog.Default()
 }
 
@@ -54,13 +55,20 @@ type Collector struct {
 	pool    *recordPool
 	account atomic.Pointer[aggregate.Stats]
 	since   atomic.Int64
+
+	asks       chan func(*aggregate.Table) // run by the aggregator, between batches
+	aggregated chan struct{}               // closed when the aggregator has ended
+	stopping   chan struct{}               // closed when Run's context ends: nobody waits for a full sink any more
 }
 
 // New connects a pipeline; Run starts it. The table is the collector's from now
 // on. Sinks of one name share the account of their losses.
 func New(cfg Config, src Source, table *aggregate.Table, sinks ...Sink) *Collector {
 	cfg = cfg.withDefaults()
-	c := &Collector{cfg: cfg, source: src, table: table, edge: newEdge(cfg.Batches), pool: newRecordPool()}
+	c := &Collector{
+		cfg: cfg, source: src, table: table, edge: newEdge(cfg.Batches), pool: newRecordPool(),
+		asks: make(chan func(*aggregate.Table)), aggregated: make(chan struct{}), stopping: make(chan struct{}),
+	}
 	for _, s := range sinks {
 		c.outlets = append(c.outlets, newOutlet(s, cfg.SinkBatches, cfg.Logger))
 	}
@@ -77,12 +85,12 @@ func (c *Collector) Run(ctx context.Context) error {
 	c.since.Store(time.Now().UnixNano())
 	sinking, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { close(c.stopping) })()
 	for _, o := range c.outlets {
 		go o.run(sinking)
 	}
-	aggregated := make(chan struct{})
 	go func() {
-		defer close(aggregated)
+		defer close(c.aggregated)
 		c.aggregate()
 	}()
 
@@ -91,9 +99,12 @@ func (c *Collector) Run(ctx context.Context) error {
 		err = nil
 	}
 	c.edge.close()
-	<-aggregated
+	<-c.aggregated
 	for _, o := range c.outlets {
 		close(o.queue)
+	}
+	if c.cfg.Wait {
+		c.await(ctx)
 	}
 	stop := time.AfterFunc(c.cfg.Drain, cancel)
 	defer stop.Stop()
@@ -110,6 +121,17 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// await gives the sinks all the time that they need, while ctx does.
+func (c *Collector) await(ctx context.Context) {
+	for _, o := range c.outlets {
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // aggregate owns the table until the events end.
@@ -131,6 +153,8 @@ func (c *Collector) aggregate() {
 				c.table.Flush()
 				flushed = now
 			}
+		case ask := <-c.asks:
+			ask(c.table)
 		case <-timer.C:
 			timer.Reset(c.table.Tick(c.now()))
 			flushed = time.Now()
@@ -161,7 +185,11 @@ func (c *Collector) distribute(full []flow.Record) []flow.Record {
 		b.records = full
 		b.users.Store(int32(len(c.outlets)) + 1)
 		for _, o := range c.outlets {
-			o.offer(b)
+			if c.cfg.Wait {
+				o.wait(b, c.stopping)
+			} else {
+				o.offer(b)
+			}
 		}
 		b.release()
 		c.current = nil
