@@ -74,16 +74,23 @@ func TestStartWaitsForPendingWorkload(t *testing.T) {
 }
 
 func TestWorkloadIsNeverForgotten(t *testing.T) {
-	r := newRig(t, 0)
-	w := r.id.know(101, "web", "")
-	r.apply(clientSide.open(0), serverSide.open(1))
-	r.kinds(start)
-	r.id.byCgroup[101] = &flow.Workload{CgroupID: 101, Name: "cgroup 101", Pending: true}
-	r.id.generation++
-	r.apply(clientSide.bytes(100, 0).update(1500))
-	r.run(1800)
-	if got := r.kinds(update)[0].Flow.Client.Workload; got != w {
-		t.Errorf("workload became %+v", got)
+	for _, worse := range []flow.Workload{{CgroupID: 101, Name: "101", Pending: true}, {CgroupID: 101, Name: "101"}} {
+		for _, known := range []*flow.Workload{{CgroupID: 101, Name: "web", Container: "abc"}, {CgroupID: 101, Name: "cron.service"}} {
+			if known.Container == "" && !worse.Pending {
+				continue // one unit's name is as good as another
+			}
+			r := newRig(t, 0)
+			r.id.byCgroup[101] = known
+			r.apply(clientSide.open(0), serverSide.open(1))
+			r.kinds(start)
+			r.id.byCgroup[101] = &worse
+			r.id.generation++
+			r.apply(clientSide.bytes(100, 0).update(1500))
+			r.run(1800)
+			if got := r.kinds(update)[0].Flow.Client.Workload; got != known {
+				t.Errorf("workload %v became %+v", known, got)
+			}
+		}
 	}
 }
 

@@ -95,6 +95,19 @@ func TestSteadyRate(t *testing.T) {
 	}
 }
 
+// A recording is older than the clock; its rates are rates all the same.
+func TestViewOfThePast(t *testing.T) {
+	r := newViewRig(t, 0)
+	r.now = time.Unix(0, at(0)).Add(1000 * time.Hour)
+	r.view = NewView(ViewConfig{Clock: func() time.Time { return r.now }})
+	r.tell(record(start, 1, 0, 0, 0), record(update, 1, 1000, 1000, 0), record(update, 1, 2000, 1000, 0))
+	s := r.after(time.Second)
+	near(t, "sent", s.Flows[0].SentRate.Payload, 1000)
+	if s.Time != at(3000) {
+		t.Errorf("time %v after the recording's start", time.Duration(s.Time-at(0)))
+	}
+}
+
 // Rates sink when nothing more comes, and a snapshot is made of it though no
 // record came.
 func TestRateSinks(t *testing.T) {

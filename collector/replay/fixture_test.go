@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -84,9 +85,9 @@ func written(t testing.TB, events []flow.Event) []byte {
 
 // gather is an Out that keeps what is sent.
 type gather struct {
-	events  []flow.Event
-	batches int
-	full    bool // it has no room: Offer drops, Send waits
+	events []flow.Event
+	sent   atomic.Int64 // events, for who looks on meanwhile
+	full   bool         // it has no room: Offer drops, Send waits
 }
 
 func (g *gather) Batch() []flow.Event { return make([]flow.Event, 0, 4) }
@@ -104,7 +105,7 @@ func (g *gather) Send(ctx context.Context, batch []flow.Event) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	g.batches++
+	g.sent.Add(int64(len(batch)))
 	g.events = append(g.events, batch...)
 	return nil
 }

@@ -234,11 +234,12 @@ func TestRealTime(t *testing.T) {
 			begun := time.Now()
 			go func() {
 				time.Sleep(time.Duration(float64(time.Second) / speed))
+				synctest.Wait()
 				if now := s.Now(); now != events[0].Time+int64(time.Second) {
 					t.Errorf("now is %v after the first event", time.Duration(now-events[0].Time))
 				}
-				if len(g.events) != 1 {
-					t.Errorf("%d events after a second, want 1", len(g.events))
+				if n := g.sent.Load(); n != 1 {
+					t.Errorf("%d events after a second, want 1", n)
 				}
 			}()
 			if err := s.Run(t.Context(), &g); err != nil {
