@@ -110,7 +110,7 @@ func (o *Observer) take(now time.Time, batch []flow.Record) {
 		if r.Kind != flow.RecordUpdate {
 			events++
 			o.ring.add(r)
-			o.note(r)
+			o.note(now, r)
 		}
 		if len(o.followers) > 0 && (updates || r.Kind != flow.RecordUpdate) {
 			o.scratch.Add(r)
@@ -137,13 +137,13 @@ func (o *Observer) take(now time.Time, batch []flow.Record) {
 const maxNamespaces = 4096
 
 // note remembers the namespaces of a record's ends.
-func (o *Observer) note(r *flow.Record) {
+func (o *Observer) note(now time.Time, r *flow.Record) {
 	for _, w := range [2]*flow.Workload{r.Flow.Client.Workload, r.Flow.Server.Workload} {
 		if w == nil || w.Namespace == "" {
 			continue
 		}
 		if _, known := o.namespaces[w.Namespace]; known || len(o.namespaces) < maxNamespaces {
-			o.namespaces[w.Namespace] = max(r.Time, o.namespaces[w.Namespace])
+			o.namespaces[w.Namespace] = now.UnixNano()
 		}
 	}
 }

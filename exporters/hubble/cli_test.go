@@ -1,0 +1,207 @@
+package hubble_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+	"github.com/spf13/pflag"
+
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble"
+	"github.com/seed79351815/weir/exporters/hubble/filter"
+	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/hubble/printer"
+)
+
+// cli is Hubble's own client, built from testdata/hubblecli.
+type cli struct {
+	t      *testing.T
+	path   string
+	target string
+}
+
+func (c cli) cmd(args ...string) *exec.Cmd {
+	cmd := exec.Command(c.path, args...)
+	cmd.Env = append(os.Environ(), "HUBBLE_SERVER="+c.target, "HUBBLE_CONFIG=/dev/null", "NO_COLOR=1")
+	return cmd
+}
+
+func (c cli) run(args ...string) string {
+	c.t.Helper()
+	out, err := c.cmd(args...).Output()
+	if err != nil {
+		var stderr []byte
+		if e, ok := err.(*exec.ExitError); ok {
+			stderr = e.Stderr
+		}
+		c.t.Fatalf("hubble %s: %v\n%s", strings.Join(args, " "), err, stderr)
+	}
+	return string(out)
+}
+
+// The real client reads weir's flows: the promise of the whole package.
+func TestRealHubbleCLI(t *testing.T) {
+	if os.Getenv("WEIR_TEST_HUBBLE_CLI") != "1" {
+		t.Skip("builds Hubble's client, which takes minutes: set WEIR_TEST_HUBBLE_CLI=1")
+	}
+	path := filepath.Join(t.TempDir(), "hubble")
+	build := exec.Command("go", "build", "-C", "testdata/hubblecli", "-o", path, "github.com/cilium/cilium/hubble")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
+	target, _ := serve(t, o)
+	c := cli{t, path, target}
+	ssh := recordtest.New(3, flow.RecordStart)
+	ssh.Flow.Client.Workload, ssh.Flow.Client.Comm, ssh.Flow.Server.Names = recordtest.Host(), flow.MakeComm("ssh\x1b"), nil
+	back := recordtest.New(4, flow.RecordDrop)
+	back.Drop.Source, back.Drop.Destination = back.Drop.Destination, back.Drop.Source
+	consume(t, o, recordtest.New(1, flow.RecordStart), recordtest.New(2, flow.RecordEnd), ssh, back)
+
+	t.Run("compact is what weir prints", func(t *testing.T) {
+		c.t = t
+		if got, want := c.run("observe"), ours(t, o, printer.FormatCompact); got != want {
+			t.Errorf("hubble\n%sweir\n%s", got, want)
+		}
+		if got, want := c.run("observe", "-o", "dict"), ours(t, o, printer.FormatDict); got != want {
+			t.Errorf("hubble\n%sweir\n%s", got, want)
+		}
+		if got, want := c.run("observe", "-o", "table"), ours(t, o, printer.FormatTable); got != want {
+			t.Errorf("hubble\n%sweir\n%s", got, want)
+		}
+	})
+	t.Run("json", func(t *testing.T) {
+		c.t = t
+		got, want := c.run("observe", "-o", "json"), ours(t, o, printer.FormatJSON)
+		if strings.Count(got, "\n") != 4 || !strings.Contains(got, `"payload_bytes":340000`) || !strings.Contains(got, `"destination_names":["db.example.com"]`) {
+			t.Errorf("hubble\n%s", got)
+		}
+		// The order of fields in a Struct is not fixed in JSON.
+		g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+		for i := range g {
+			if canonical(g[i]) != canonical(w[i]) {
+				t.Errorf("hubble %s\nweir   %s", g[i], w[i])
+			}
+		}
+	})
+	t.Run("filters", func(t *testing.T) {
+		c.t = t
+		for args, want := range map[string]int{
+			"--pod shop/shop-web": 3, "-n shop": 3, "--pod ssh": 1, "--verdict DROPPED": 1, "--not --verdict DROPPED": 3, "--port 5432 --last 2": 2,
+			"--label container:name=shop-web-1": 3, "--identity host": 1, "--to-fqdn *.example.com": 2, "--protocol udp": 0, "--tcp-flags FIN": 1,
+			"--workload ComposeService/web": 3, "--since 1h": 0, "--first 1": 1, "--reply": 1, "--ip 172.18.0.0/16 -t drop": 1,
+		} {
+			n := strings.Count(c.run(append([]string{"observe"}, strings.Fields(args)...)...), "\n")
+			if n != want {
+				t.Errorf("%s: %d flows, want %d", args, n, want)
+			}
+		}
+		if out, err := c.cmd("observe", "--cel-expression", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "CEL") {
+			t.Errorf("CEL: %v, %s", err, out)
+		}
+	})
+	t.Run("flags mean the same", func(t *testing.T) {
+		c.t = t
+		for _, args := range []string{
+			"--pod web", "--pod a --pod b", "--from-pod web --to-port 80", "--pod web --port 80", "-n shop", "-n shop --pod web", "--to-namespace a --to-namespace b",
+			"--to-service db --to-namespace a", "-A", "--not --pod web --verdict FORWARDED", "--not --http-method put --not --to-namespace foo",
+			"-t drop -t trace:to-endpoint -t 129:7", "--tcp-flags syn,ack --tcp-flags FIN", "-4", "-6 --ip-version v4", "--identity host --to-workload Deployment/web",
+			"--traffic-direction Egress --drop-reason-desc POLICY_DENIED", "--http-header a:b:c --http-status 5+", "--reply", "--ip 10.0.0.0/8", "--fqdn *.x --verdict AUDIT",
+			"--label a=b,!c --node-name x*", "--uuid u --not --port 1 --not --port 2", "--encrypted --interface eth0 --ip-trace-id 7 --trace-id abc", "--cluster a --service b",
+			`--allowlist {"source_pod":["x"]}{"verdict":["DROPPED"]} --denylist {"reply":[true]}`, "--snat-ip 1.2.3.4 --from-label x --to-identity 300",
+		} {
+			want := c.run(append([]string{"observe", "--print-raw-filters"}, strings.Fields(args)...)...)
+			var (
+				flags filter.Flags
+				got   strings.Builder
+			)
+			fs := pflag.NewFlagSet("observe", pflag.ContinueOnError)
+			flags.Register(fs)
+			if err := fs.Parse(strings.Fields(args)); err != nil {
+				t.Errorf("%s: %v", args, err)
+				continue
+			}
+			allow, deny, err := flags.Lists()
+			if err != nil {
+				t.Errorf("%s: %v", args, err)
+				continue
+			}
+			if err := filter.Raw(&got, allow, deny); err != nil || got.String() != want {
+				t.Errorf("%s: %v\nhubble\n%sweir\n%s", args, err, want, &got)
+			}
+		}
+	})
+	t.Run("status and lists", func(t *testing.T) {
+		c.t = t
+		if out := c.run("status"); !strings.Contains(out, "Healthcheck (via "+target+"): Ok") || !strings.Contains(out, "Current/Max Flows: 4/65,536") {
+			t.Errorf("status: %s", out)
+		}
+		if out := c.run("list", "nodes"); !strings.Contains(out, "node-1") || !strings.Contains(out, "Connected") {
+			t.Errorf("nodes: %s", out)
+		}
+		if out := c.run("list", "namespaces"); !strings.Contains(out, "shop") {
+			t.Errorf("namespaces: %s", out)
+		}
+	})
+	t.Run("follow", func(t *testing.T) { follow(t, c, o) })
+}
+
+// follow watches one new flow come out of "hubble observe -f".
+func follow(t *testing.T, c cli, o *hubble.Observer) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := c.cmd("observe", "-f", "--last", "1")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer context.AfterFunc(ctx, func() { cmd.Process.Kill() })()
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() || !strings.Contains(lines.Text(), "Policy denied DROPPED") {
+		t.Fatalf("the last flow: %q, %v", lines.Text(), lines.Err())
+	}
+	consume(t, o, recordtest.New(99, flow.RecordEnd))
+	if !lines.Scan() || !strings.Contains(lines.Text(), "closed after 3.2s") {
+		t.Errorf("the new flow: %q, %v", lines.Text(), lines.Err())
+	}
+}
+
+// ours is the same in weir's own words.
+func ours(t *testing.T, o *hubble.Observer, f printer.Format) string {
+	t.Helper()
+	var b bytes.Buffer
+	p := printer.New(printer.Options{Format: f, Out: &b})
+	if err := o.Flows(t.Context(), &observerpb.GetFlowsRequest{Number: 20}, p.Write); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func canonical(line string) string {
+	if line == "" {
+		return ""
+	}
+	var v any
+	if err := json.Unmarshal([]byte(line), &v); err != nil {
+		return err.Error()
+	}
+	out, _ := json.Marshal(v)
+	return string(out)
+}

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package hubblecli pins Hubble's own command line client, which the tests of
+// exporters/hubble run against weir's server. It is a module of its own, so
+// that the client's many dependencies stay out of weir's.
+package hubblecli
+
+import _ "github.com/cilium/cilium/hubble"
