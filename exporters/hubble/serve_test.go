@@ -31,7 +31,7 @@ import (
 
 // serve runs o on a socket and gives the target; the server ends with the test,
 // or by stop.
-func serve(t *testing.T, o *hubble.Observer) (target string, stop func()) {
+func serve(t testing.TB, o *hubble.Observer) (target string, stop func()) {
 	t.Helper()
 	// t.TempDir can be longer than a socket's path may be.
 	dir, err := os.MkdirTemp("", "weir")

@@ -4,13 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -33,6 +29,7 @@ const (
 type Decoder struct {
 	workloads map[uint64]*flow.Workload
 	names     map[string][]string
+	arena     arena
 }
 
 // NewDecoder is a Decoder without a memory yet.
@@ -47,11 +44,11 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	if ext.GetTypeUrl() != structURL {
 		return r, ErrNoExtensions
 	}
-	var top structpb.Struct
-	if err := proto.Unmarshal(ext.GetValue(), &top); err != nil {
+	d.arena = d.arena[:0]
+	o, err := d.arena.read(ext.GetValue())
+	if err != nil {
 		return r, fmt.Errorf("flow's extensions: %w", err)
 	}
-	o := reader(top.GetFields())
 	if r.Kind, err = recordKind(o.text("record")); err != nil {
 		return r, fmt.Errorf("flow's extensions: %w", err)
 	}
@@ -68,13 +65,13 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	f.Preexisting = o.flag("preexisting")
 	f.ConnectLatency, f.RTT = int64(o.number("connect_latency_ns")), int64(o.number("rtt_ns"))
 	f.Retransmits = uint32(o.number("retransmits"))
-	f.Sent, f.Received = o.object("sent").counters(), o.object("received").counters()
-	dl := o.object("delta")
-	r.Delta = flow.Delta{Sent: dl.object("sent").counters(), Received: dl.object("received").counters(), Retransmits: uint32(dl.number("retransmits"))}
+	f.Sent, f.Received = o.counters("sent"), o.counters("received")
+	dl, _ := o.object("delta")
+	r.Delta = flow.Delta{Sent: dl.counters("sent"), Received: dl.counters("received"), Retransmits: uint32(dl.number("retransmits"))}
 	f.Drops, f.DropReason = o.number("drops"), o.text("drop_reason")
 	f.ServerXlated, f.ClientXlated = o.addrPort("server_xlated"), o.addrPort("client_xlated")
 	f.ICMPType, f.ICMPCode = icmp(in.GetL4())
-	if dr := o.object("drop"); dr != nil {
+	if dr, ok := o.object("drop"); ok {
 		r.Drop = &flow.Drop{
 			NetNS: uint32(dr.number("netns")), Protocol: flow.Protocol(dr.number("protocol_number")),
 			Source: dr.addrPort("source"), Destination: dr.addrPort("destination"),
@@ -85,7 +82,7 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	if in.GetIsReply().GetValue() {
 		src, dst = dst, src
 	}
-	f.Client, f.Server = d.endpoint(o.object("client")), d.endpoint(o.object("server"))
+	f.Client, f.Server = endpoint(o, "client"), endpoint(o, "server")
 	sport, dport := ports(in.GetL4())
 	src.Addr, dst.Addr = address(in.GetIP().GetSource(), sport), address(in.GetIP().GetDestination(), dport)
 	src.Names, dst.Names = d.nameList(in.GetSourceNames()), d.nameList(in.GetDestinationNames())
@@ -111,12 +108,13 @@ func flowEnd(s string) (flow.End, error) {
 	return e, nil
 }
 
-func (d *Decoder) endpoint(o reader) flow.Endpoint {
+func endpoint(o reader, key string) flow.Endpoint {
+	o, _ = o.object(key)
 	e := flow.Endpoint{
 		Seen: o.flag("seen"), Via: o.text("via"), PID: uint32(o.number("pid")), Comm: flow.MakeComm(o.text("command")),
 		Cookie: o.number("cookie"), NetNS: uint32(o.number("netns")),
 	}
-	if w := o.object("workload"); w != nil {
+	if w, ok := o.object("workload"); ok {
 		e.Workload = &flow.Workload{
 			Name: w.text("name"), Runtime: flow.Runtime(w.text("runtime")), Container: w.text("container_id"), Image: w.text("image"),
 			Owner: flow.Owner{Kind: w.text("owner_kind"), Name: w.text("owner_name")}, Addrs: w.addresses("addresses"),
@@ -154,70 +152,6 @@ func address(ip string, port uint32) netip.AddrPort {
 		return netip.AddrPortFrom(netip.Addr{}, uint16(port))
 	}
 	return netip.AddrPortFrom(a, uint16(port))
-}
-
-// reader reads a Struct's fields; a field that is absent or of another type
-// reads as the zero value.
-type reader map[string]*structpb.Value
-
-func (o reader) object(key string) reader {
-	s := o[key].GetStructValue()
-	if s == nil {
-		return nil
-	}
-	if s.Fields == nil {
-		return reader{}
-	}
-	return s.Fields
-}
-
-func (o reader) flag(key string) bool { return o[key].GetBoolValue() }
-
-func (o reader) text(key string) string { return cut(o[key].GetStringValue()) }
-
-func (o reader) number(key string) uint64 {
-	switch v := o[key].GetKind().(type) {
-	case *structpb.Value_NumberValue:
-		if v.NumberValue >= 0 && v.NumberValue <= maxExact {
-			return uint64(v.NumberValue)
-		}
-	case *structpb.Value_StringValue:
-		n, err := strconv.ParseUint(v.StringValue, 10, 64)
-		if err == nil {
-			return n
-		}
-	}
-	return 0
-}
-
-func (o reader) counters() flow.Counters {
-	return flow.Counters{Packets: o.number("packets"), Payload: o.number("payload_bytes"), Wire: o.number("wire_bytes")}
-}
-
-func (o reader) instant(key string) int64 {
-	t, err := time.Parse(time.RFC3339Nano, o[key].GetStringValue())
-	if err != nil || t.Year() < 1970 || t.Year() > 2261 { // outside UnixNano means nothing
-		return 0
-	}
-	return t.UnixNano()
-}
-
-func (o reader) addrPort(key string) netip.AddrPort {
-	s := o.text(key)
-	if a, err := netip.ParseAddrPort(s); err == nil && a.Addr().Zone() == "" {
-		return a
-	}
-	return address(s, 0)
-}
-
-func (o reader) addresses(key string) (list []netip.Addr) {
-	for _, v := range o[key].GetListValue().GetValues() {
-		a, err := netip.ParseAddr(v.GetStringValue())
-		if err == nil && a.Zone() == "" && len(list) < maxAddrs {
-			list = append(list, a)
-		}
-	}
-	return list
 }
 
 func cut(s string) string {
