@@ -40,7 +40,6 @@ type Flows struct {
 	KeptMax   int     `json:"kept_max"`
 	PerSecond float64 `json:"opened_per_second"`
 	Bytes     float64 `json:"bytes_per_second"` // payload, both ways
-	Workloads int     `json:"workloads"`
 }
 
 // Pipeline counts since the start.
@@ -148,4 +147,24 @@ func (k Kernel) Waiting() int64 {
 func (k Kernel) Balanced() bool {
 	w := k.Waiting()
 	return w == 0 || (w > 0 && k.Unread > 0)
+}
+
+// Health is the pipeline's account as SetHealth took it, for who shows it.
+func (s *Status) Health() collector.Health {
+	h := collector.Health{
+		Source: flow.SourceStats{Ring: s.Kernel.Ring, Unread: s.Kernel.Unread, Lost: map[flow.Loss]uint64{}},
+		Lost:   map[flow.Loss]uint64{},
+		Events: s.Pipeline.Events, Records: s.Pipeline.Records, Evicted: s.Pipeline.Evicted,
+		Flows: s.Flows.Table, Since: s.Started.UnixNano(),
+	}
+	for _, c := range s.Kernel.CPUs {
+		h.Source.PerCPU = append(h.Source.PerCPU, flow.CPUCounts(c))
+	}
+	for _, t := range s.Kernel.Tables {
+		h.Source.Tables = append(h.Source.Tables, flow.TableFill(t))
+	}
+	for _, l := range s.Lost {
+		h.Lost[flow.Loss{Stage: l.Stage, Reason: l.Reason}] += l.Count
+	}
+	return h
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed79351815/weir/bpf"
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/collector/identity"
+)
+
+// feed is a pipeline from the kernel or a recording, ready to run.
+type feed struct {
+	*collector.Collector
+	resolver *identity.Resolver
+	capture  *bpf.Capture // nil for a recording
+	close    func() error
+}
+
+// openCapture loads weir's programs and connects them to sinks. wrap, if not
+// nil, is put between the kernel and the pipeline.
+func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (collector.Source, error), sinks ...collector.Sink) (*feed, error) {
+	root, err := a.findCgroupRoot()
+	if err != nil {
+		// Open says it with what to do about it.
+		a.log.Debug("cgroup v2 is not found", "error", err)
+	}
+	capture, err := bpf.Open(bpf.Config{
+		CgroupRoot: root, RingSize: int(a.cfg.kernelBuffer), Interval: a.cfg.interval, Logger: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	resolver := identity.New(identity.Config{CgroupRoot: root, Logger: a.log})
+	var source collector.Source = capture
+	if wrap != nil {
+		if source, err = wrap(capture, resolver); err != nil {
+			capture.Close()
+			return nil, err
+		}
+	}
+	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows}, resolver)
+	return &feed{
+		Collector: collector.New(collector.Config{Logger: a.log, Drain: drainTime}, source, table, sinks...),
+		resolver:  resolver, capture: capture, close: capture.Close,
+	}, nil
+}
+
+// drainTime is how long sinks may finish at the end: systemd, and who presses
+// ctrl-c, should not wait for more than some seconds.
+const drainTime = 2 * time.Second
+
+// run works until ctx ends, or the source does, and then takes everything out
+// of the kernel. It is called once.
+func (f *feed) run(ctx context.Context) error {
+	// The resolver goes on until the pipeline has told its last flows.
+	naming, stop := context.WithCancel(context.WithoutCancel(ctx))
+	named := make(chan error, 1)
+	go func() { named <- f.resolver.Run(naming) }()
+	err := f.Run(ctx)
+	stop()
+	return errors.Join(err, <-named, f.close())
+}
+
+// findCgroupRoot is the mount point of cgroup v2: the configured one, else the
+// first that this process's mount table names.
+func (a *app) findCgroupRoot() (string, error) {
+	if a.cfg.cgroupRoot != "" {
+		return a.cfg.cgroupRoot, nil
+	}
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return identity.FindCgroup2(f)
+}

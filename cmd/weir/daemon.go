@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed79351815/weir/cmd/weir/control"
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble"
+	"github.com/seed79351815/weir/exporters/prom"
+)
+
+// daemon is weir run at work.
+type daemon struct {
+	app      *app
+	started  time.Time
+	listen   *listeners
+	feed     *feed
+	programs int      // attached
+	missing  []string // those that the kernel did not take
+	meter    *meter
+	prom     *prom.Exporter
+	observer *hubble.Observer
+	ready    atomic.Bool
+}
+
+// newDaemon opens the listeners, then the kernel: who waits for the socket is
+// answered as soon as there is something to tell.
+func (a *app) newDaemon() (*daemon, error) {
+	listen, err := a.cfg.listen()
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
+	host, _ := os.Hostname() // flows without a node's name are no fault
+	b := thisBuild()
+	d.prom = prom.New(prom.Config{
+		Health: d.health, Budget: a.cfg.metricsBudget, Build: prom.Build{Version: b.Version, Revision: b.Revision, Go: b.Go},
+	})
+	d.observer = hubble.NewObserver(hubble.Config{
+		Ring: a.cfg.ring, NodeName: host, Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
+		Health: d.health, Live: d.living,
+	})
+	// What the sinks ask for is there before the first of them is fed.
+	d.feed, err = a.openCapture(nil, d.prom, d.observer, d.meter)
+	if err != nil {
+		listen.close()
+		return nil, err
+	}
+	d.programs = d.feed.capture.Attached()
+	for _, err := range d.feed.capture.Absent() {
+		d.missing = append(d.missing, err.Error())
+	}
+	return d, nil
+}
+
+// serve works until ctx ends or something breaks.
+func (d *daemon) serve(ctx context.Context) error {
+	handler, err := d.prom.Handler(d.readiness)
+	if err != nil {
+		d.listen.close()
+		return errors.Join(err, d.feed.close())
+	}
+	n := notifier{d.app.log}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		err := d.feed.run(gctx)
+		if err == nil && gctx.Err() == nil {
+			err = errors.New("capture ended by itself")
+		}
+		return err
+	})
+	g.Go(func() error { return d.serveControl(gctx) })
+	if d.listen.hubble != nil {
+		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
+	}
+	if d.listen.metrics != nil {
+		g.Go(func() error { return d.serveMetrics(gctx, handler) })
+	}
+	g.Go(func() error {
+		n.watch(gctx, d.alive, d.summary)
+		return nil
+	})
+	d.ready.Store(true)
+	n.ready("capturing")
+	l := d.addresses()
+	d.app.log.Info("ready", "programs", d.programs, "socket", l.Socket, "hubble", l.Hubble, "metrics", l.Metrics)
+	<-gctx.Done()
+	d.ready.Store(false)
+	n.stopping()
+	return g.Wait()
+}
+
+func (d *daemon) serveMetrics(ctx context.Context, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	stop := context.AfterFunc(ctx, func() {
+		quick, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if srv.Shutdown(quick) != nil {
+			srv.Close()
+		}
+	})
+	defer stop()
+	if err := srv.Serve(d.listen.metrics); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}
+
+// health is the pipeline's account with that of what stands beside it.
+func (d *daemon) health() collector.Health {
+	h := d.feed.Health()
+	for _, lost := range []map[flow.Loss]uint64{d.feed.resolver.Lost(), d.observer.Lost()} {
+		for l, n := range lost {
+			h.Lost[l] += n
+		}
+	}
+	return h
+}
+
+func (d *daemon) living(yield func(*flow.Record) bool) { d.feed.Living(yield) }
+
+func (d *daemon) up() time.Duration { return time.Since(d.started) }
+
+func (d *daemon) readiness() error {
+	if !d.ready.Load() {
+		return errors.New("it is starting or stopping")
+	}
+	return nil
+}
+
+// alive tells whether the pipeline still answers: then systemd need not restart it.
+func (d *daemon) alive() bool {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		d.living(func(*flow.Record) bool { return false })
+	}()
+	select {
+	case <-answered:
+		return true
+	case <-time.After(5 * time.Second):
+		d.app.log.Error("the pipeline does not answer")
+		return false
+	}
+}
+
+// summary is a line for systemctl status.
+func (d *daemon) summary() string {
+	live, opened, bytes := d.meter.rates()
+	return fmt.Sprintf("%s flows, %.1f new/s, %s/s, lost: %s", grouped(live), opened, size(bytes),
+		lostLine(control.Losses(d.health().Lost)))
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What can be wrong with one listener must leave none of the others behind.
+func TestListenAllOrNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, tc := range []struct {
+		name string
+		set  func(c *config, dir string)
+		want string
+	}{
+		{"control", func(c *config, dir string) { c.socket = filepath.Join(dir, "file", "x") }, "control socket"},
+		{"metrics", func(c *config, _ string) { c.metricsListen = taken.Addr().String() }, "in use by another program"},
+		{"hubble at the control socket", func(c *config, _ string) { c.hubbleListen = "unix://" + c.socket }, "must not be the control socket"},
+		{"hubble without TLS", func(c *config, _ string) { c.hubbleListen = "127.0.0.1:0" }, "needs mutual TLS"},
+		{"hubble with half of TLS", func(c *config, dir string) {
+			c.hubbleListen, c.hubbleCert, c.hubbleKey, c.hubbleCA = "127.0.0.1:0", filepath.Join(dir, "file"), filepath.Join(dir, "file"), "x"
+		}, "certificate: "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := config{socket: filepath.Join(dir, "weir.sock"), hubbleListen: "unix://" + filepath.Join(dir, "hubble.sock"), metricsListen: "127.0.0.1:0"}
+			tc.set(&c, dir)
+			if _, err := c.listen(); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+			left, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
+			if len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+	dir := t.TempDir()
+	c := config{socket: filepath.Join(dir, "weir.sock")}
+	l, err := c.listen()
+	if err != nil {
+		t.Fatalf("all but the control socket off: %v", err)
+	}
+	l.close()
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"runtime/debug"
+	"strconv"
+)
+
+// tuneMemory trades a little of the processor for memory: the daemon is to stay
+// small beside what it watches. The environment's GOGC and GOMEMLIMIT, which
+// the runtime has read already, come first.
+func tuneMemory() {
+	const (
+		garbage = 50       // percent of what lives, before it is collected
+		soft    = 72 << 20 // the collector works harder above it
+	)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(soft)
+	}
+}
+
+// residentMemory is how much memory this process really has; 0 when /proc does
+// not tell.
+func residentMemory() uint64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(b)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize())
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+const rootLong = `weir shows every network flow of this host with the container behind it.
+
+A daemon (weir run) keeps the newest flows and serves them to the other
+commands. Without one, top, observe and record capture by themselves for as
+long as they run, which needs root or capabilities; weir doctor says which.`
+
+const rootExample = `  weir top                     # what happens now, live
+  weir observe -f --pod shop/  # the flows of the namespace or Compose project "shop"
+  weir doctor                  # what this host offers, what is missing
+  sudo weir run                # the daemon`
+
+// root builds the whole command line anew: cobra's commands hold state.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "weir",
+		Short:         "Every network flow of this host, with the container behind it",
+		Long:          rootLong,
+		Example:       rootExample,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.started = true
+			return cmd.Help()
+		},
+	}
+	a.cfg.commonFlags(root.PersistentFlags())
+	root.AddGroup(
+		&cobra.Group{ID: groupLook, Title: "Look at flows:"},
+		&cobra.Group{ID: groupRun, Title: "Run weir:"},
+	)
+	root.SetHelpCommandGroupID(groupRun)
+	root.SetCompletionCommandGroupID(groupRun)
+	root.AddCommand(
+		a.topCommand(), a.observeCommand(), a.recordCommand(),
+		a.runCommand(), a.statusCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
+		a.manCommand(),
+	)
+	for _, c := range root.Commands() {
+		c.Flags().SortFlags = false
+	}
+	return root
+}
+
+const (
+	groupLook = "look"
+	groupRun  = "run"
+)

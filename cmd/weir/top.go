@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/ui"
+)
+
+// topOptions are what one call of weir top shall do.
+type topOptions struct {
+	replay  replayOptions
+	period  time.Duration
+	refresh time.Duration
+	filter  string
+	sort    string
+	view    string
+	mouse   bool
+}
+
+func (a *app) topCommand() *cobra.Command {
+	o := topOptions{refresh: time.Second}
+	cmd := &cobra.Command{
+		Use:     "top",
+		GroupID: groupLook,
+		Short:   "Watch workloads and flows live",
+		Long: `top shows workloads, their flows and how well they go, live. It attaches to the
+daemon; where none runs it captures by itself, and with --file it plays a
+recording. In it, ? shows the keys. Without a terminal that can place a cursor
+(TERM=dumb, or a pipe) it prints a table at each --refresh instead.`,
+		Example: `  weir top
+  weir top --filter shop --sort -rate       # only what matches, fastest first
+  weir top --file incident.weir.gz          # what was recorded
+  weir top --for 10s --refresh 5s | cat     # as text`,
+		Args: noArgs,
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&o.filter, "filter", "", "show what matches this `text`, as after / in the screen")
+	fs.StringVar(&o.sort, "sort", "", "sort by this `column`, after - in reverse")
+	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "health"}, "what to show first")
+	fs.BoolVar(&o.mouse, "mouse", false, "use the mouse; selecting text then needs the shift key")
+	durationVar(fs, &o.refresh, "refresh", 200*time.Millisecond, time.Hour, "how often it is drawn")
+	durationVar(fs, &o.period, "for", 0, maxPeriod, "stop after this time")
+	o.replay.flags(fs)
+	a.cfg.clientFlags(fs)
+	a.cfg.captureFlags(fs)
+	cmd.RunE = a.with(func(ctx context.Context, _ []string) error { return a.top(ctx, o) })
+	return cmd
+}
+
+// maxPeriod bounds --for: longer is for ever.
+const maxPeriod = 30 * 24 * time.Hour
+
+// shown is what top draws.
+type shown struct {
+	view     *aggregate.View
+	health   func() collector.Health
+	attached string
+	recorded bool
+	run      func(context.Context) error // feeds view until its source or ctx ends
+}
+
+func (a *app) top(ctx context.Context, o topOptions) error {
+	if a.plain() && (o.filter != "" || o.sort != "" || o.view != "") {
+		return &usageError{err: errors.New("--filter, --sort and --view need a terminal; weir observe filters text"), help: "weir top"}
+	}
+	var later deferredLog
+	if !a.plain() {
+		// Nobody else may write while the screen is on.
+		terminal := a.err
+		a.err = &later
+		a.log = a.newLogger()
+		defer func() { a.err = terminal; later.flush(terminal) }()
+	}
+	ctx, cancel := withPeriod(ctx, o.period)
+	defer cancel()
+	s, err := a.openTop(ctx, o)
+	if err != nil {
+		return err
+	}
+	fed := make(chan error, 1)
+	drawing, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		err := s.run(ctx)
+		// A recording that has ended is still worth a look; a fault ends the screen.
+		if err != nil || a.plain() {
+			stop()
+		}
+		fed <- err
+	}()
+	if a.plain() {
+		err = a.printTop(drawing, s, o)
+	} else {
+		err = ui.Run(drawing, a.screen(s, o))
+	}
+	cancel()
+	return errors.Join(err, <-fed)
+}
+
+func (a *app) screen(s *shown, o topOptions) ui.Config {
+	host, _ := os.Hostname() // without one the header has no name
+	return ui.Config{
+		Snapshot: s.view.Snapshot, Health: s.health, Host: host, Kernel: kernelRelease(),
+		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view,
+		Interval: o.refresh, Mouse: o.mouse,
+	}
+}
+
+// openTop finds where the flows come from.
+func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
+	view := aggregate.NewView(aggregate.ViewConfig{MaxFlows: a.cfg.maxFlows})
+	if o.replay.file != "" {
+		f, err := a.openReplay(o.replay, view)
+		if err != nil {
+			return nil, err
+		}
+		return &shown{view, f.Health, "recording " + o.replay.file, true, f.run}, nil
+	}
+	client, err := a.attach(ctx)
+	if err == nil {
+		return a.attachTop(ctx, client, view)
+	}
+	if !errors.Is(err, errNoDaemon) {
+		return nil, err
+	}
+	f, err := a.openCapture(nil, view)
+	if err != nil {
+		return nil, err
+	}
+	return &shown{view, f.Health, "own capture", false, f.run}, nil
+}
+
+// withPeriod ends after --for, which is no error, and not at all for 0.
+func withPeriod(ctx context.Context, period time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if period > 0 {
+		t := time.AfterFunc(period, cancel)
+		return ctx, func() { t.Stop(); cancel() }
+	}
+	return ctx, cancel
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// deferredLog keeps the newest of what is written, until it may be shown.
+type deferredLog struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const keepLog = 64 << 10
+
+func (l *deferredLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf = append(l.buf, p...)
+	if len(l.buf) > keepLog {
+		cut := len(l.buf) - keepLog
+		if i := bytes.IndexByte(l.buf[cut:], '\n'); i >= 0 {
+			cut += i + 1
+		}
+		l.buf = append(l.buf[:0], l.buf[cut:]...)
+	}
+	return len(p), nil
+}
+
+func (l *deferredLog) flush(w interface{ Write([]byte) (int, error) }) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = w.Write(l.buf) // there is nobody left to tell
+	l.buf = nil
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble/printer"
+)
+
+// plainRows bounds a table of printTop.
+const plainRows = 20
+
+// printTop writes a table at each refresh, and a last one at the end.
+func (a *app) printTop(ctx context.Context, s *shown, o topOptions) error {
+	tick := time.NewTicker(o.refresh)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		if _, err := a.out.Write(plainTable(s.view.Snapshot(), s.health().Lost)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plainTable is the state as text, written in one piece.
+func plainTable(s *aggregate.Snapshot, lost map[flow.Loss]uint64) []byte {
+	var b bytes.Buffer
+	var gone uint64
+	for _, n := range lost {
+		gone += n
+	}
+	t := s.Totals
+	fmt.Fprintf(&b, "%s  %s live, %s opened (%.1f/s), %s failed, %s dropped packets, %s/s, %s lost\n",
+		time.Unix(0, s.Time).UTC().Format(time.RFC3339), grouped(t.Live), grouped(t.Opened), t.OpenRate,
+		grouped(t.Failed), grouped(t.Drops), size(t.SentRate.Payload+t.ReceivedRate.Payload), grouped(gone))
+	rows := slices.Clone(s.Workloads)
+	slices.SortFunc(rows, func(x, y aggregate.WorkloadRow) int {
+		return cmp.Or(
+			cmp.Compare(y.SentRate.Payload+y.ReceivedRate.Payload, x.SentRate.Payload+x.ReceivedRate.Payload),
+			cmp.Compare(y.Opened, x.Opened), cmp.Compare(name(x.Workload), name(y.Workload)))
+	})
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WORKLOAD\tLIVE\tOPENED\tFAILED\tDROPS\tRETRANS\tPEERS\tRTT\tSENT/s\tRECEIVED/s")
+	for _, r := range rows[:min(len(rows), plainRows)] {
+		rtt := "-"
+		if r.RTT > 0 {
+			rtt = time.Duration(r.RTT).Round(time.Microsecond).String()
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", printer.Sanitize(name(r.Workload)), r.Live, r.Opened,
+			r.Failed, r.Drops, r.Retransmits, r.Peers, rtt, size(r.SentRate.Payload), size(r.ReceivedRate.Payload))
+	}
+	_ = w.Flush() // into memory
+	if n := len(rows) - plainRows; n > 0 {
+		fmt.Fprintf(&b, "and %d workloads more\n", n)
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+func name(w *flow.Workload) string {
+	if w == nil {
+		return "world"
+	}
+	return w.String()
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed79351815/weir/cmd/weir/settings"
+)
+
+// value is a flag that checks what it is given, so that a fault is found with
+// its place, on the command line as well as in the file.
+type value struct {
+	set func(string) error
+	get func() string
+	typ string
+}
+
+func (v value) Set(s string) error { return v.set(s) }
+func (v value) String() string {
+	if v.get == nil { // pflag asks a zero value what it prints
+		return ""
+	}
+	return v.get()
+}
+func (v value) Type() string { return v.typ }
+
+// choiceVar is a flag for one of a few words.
+func choiceVar(fs *pflag.FlagSet, p *string, name, short string, allowed []string, usage string) {
+	fs.VarP(value{
+		set: func(s string) error {
+			if !slices.Contains(allowed, s) {
+				return fmt.Errorf("expected one of %s", strings.Join(allowed, ", "))
+			}
+			*p = s
+			return nil
+		},
+		get: func() string { return *p },
+		typ: strings.Join(allowed, "|"),
+	}, name, short, usage)
+}
+
+// intVar is a flag for a number from low to high.
+func intVar(fs *pflag.FlagSet, p *int, name string, low, high int, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < low || n > high {
+				return fmt.Errorf("expected a number from %d to %d", low, high)
+			}
+			*p = n
+			return nil
+		},
+		get: func() string { return strconv.Itoa(*p) },
+		typ: "number",
+	}, name, usage)
+}
+
+// durationVar is a flag for a time from low to high.
+func durationVar(fs *pflag.FlagSet, p *time.Duration, name string, low, high time.Duration, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			d, err := time.ParseDuration(s)
+			if err != nil || d < low || d > high {
+				return fmt.Errorf("expected a time from %s to %s, such as 10s or 5m", low, high)
+			}
+			*p = d
+			return nil
+		},
+		get: func() string { return p.String() },
+		typ: "time",
+	}, name, usage)
+}
+
+// powerVar is a flag for a size that is a power of two.
+func powerVar(fs *pflag.FlagSet, p *settings.Size, name string, low, high settings.Size, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			var z settings.Size
+			err := z.Set(s)
+			if err != nil || z < low || z > high || z&(z-1) != 0 {
+				return fmt.Errorf("expected a power of two from %s to %s", &low, &high)
+			}
+			*p = z
+			return nil
+		},
+		get: func() string { return p.String() },
+		typ: "size",
+	}, name, usage)
+}
+
+// socketVar is a flag for a unix socket's path.
+func socketVar(fs *pflag.FlagSet, p *string, name, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			// sockaddr_un holds 108 bytes with the final NUL.
+			path := strings.TrimPrefix(s, "unix://")
+			if path == "" || len(path) > 107 {
+				return fmt.Errorf("expected a path of at most 107 bytes")
+			}
+			*p = path
+			return nil
+		},
+		get: func() string { return *p },
+		typ: "path",
+	}, name, usage)
+}

@@ -1,0 +1,104 @@
+package whole
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// line is what the tests read of a line of `weir observe -o json`.
+type line struct {
+	Flow struct {
+		Verdict     string
+		Summary     string
+		Source      party
+		Destination party
+		IP          struct{ Source, Destination string }
+		L4          map[string]struct {
+			SourcePort      int `json:"source_port"`
+			DestinationPort int `json:"destination_port"`
+		}
+		Extensions struct {
+			Record       string
+			FlowID       any `json:"flow_id"`
+			End          string
+			Preexisting  bool
+			ServerXlated string  `json:"server_xlated"`
+			RTT          float64 `json:"rtt_ns"`
+			Sent         volume
+			Received     volume
+			Client       side
+			Server       side
+		}
+	}
+}
+
+type party struct {
+	Namespace string
+	PodName   string `json:"pod_name"`
+}
+
+type volume struct {
+	Packets float64
+	Payload float64 `json:"payload_bytes"`
+}
+
+type side struct {
+	Seen    bool
+	Via     string
+	PID     float64
+	Command string
+}
+
+// observe asks the daemon for flows, as a user would.
+func (d *daemon) observe(t testing.TB, args ...string) []line {
+	t.Helper()
+	cmd := exec.Command(d.path, append([]string{"observe", "--socket", d.socket, "-o", "json"}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("observe %s: %v: %s", strings.Join(args, " "), err, said.String())
+	}
+	var lines []line
+	s := bufio.NewScanner(bytes.NewReader(out))
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		var l line
+		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+			t.Fatalf("observe: %v: %s", err, s.Bytes())
+		}
+		if l.Flow.Extensions.Record != "" {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// eventually asks again until enough flows are there, and returns them.
+func (d *daemon) eventually(t testing.TB, n int, like func(*line) bool, args ...string) []line {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		var found []line
+		for _, l := range d.observe(t, args...) {
+			if like(&l) {
+				found = append(found, l)
+			}
+		}
+		if len(found) >= n {
+			return found
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("observe %s: %d flows, want %d; weir said: %s", strings.Join(args, " "), len(found), n, d.log.String())
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// ended selects a record of a flow's end.
+func ended(l *line) bool { return l.Flow.Extensions.Record == "end" }
