@@ -269,10 +269,12 @@ func (c *Capture) Stats() flow.SourceStats {
 
 // Close takes every program out of the kernel. It is not safe beside Run: end
 // Run's context first and wait for it.
+// Stats stays what it was at the end.
 func (c *Capture) Close() error {
 	for _, l := range c.links {
 		l.Close()
 	}
+	c.account.close()
 	if c.reader != nil {
 		c.reader.Close()
 	}

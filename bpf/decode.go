@@ -90,6 +90,9 @@ func (d *decoder) socket(r *sharedSockReport, s *flow.Socket) {
 	s.Cookie, s.Cgroup, s.NetNS, s.PID, s.Comm = r.Cookie, r.Cgroup, r.Netns, r.Pid, flow.Comm(r.Comm)
 	s.Protocol = flow.Protocol(r.Protocol)
 	s.Local, s.Remote = addrPort(&r.Local), addrPort(&r.Remote)
+	if r.Wire != (sharedEndpoint{}) {
+		s.Wire = addrPort(&r.Wire)
+	}
 	s.ICMPType, s.ICMPCode = r.IcmpType, r.IcmpCode
 	s.Start = int64(r.Start) + d.offset
 	s.End = flow.End(r.End)

@@ -18,12 +18,12 @@ func TestWireLayout(t *testing.T) {
 		want uintptr
 	}{
 		{"event_hdr", unsafe.Sizeof(sharedEventHdr{}), 24},
-		{"sock_report", unsafe.Sizeof(sharedSockReport{}), 176},
-		{"sock_event", unsafe.Sizeof(sharedSockEvent{}), 200},
+		{"sock_report", unsafe.Sizeof(sharedSockReport{}), 200},
+		{"sock_event", unsafe.Sizeof(sharedSockEvent{}), 224},
 		{"cgroup_event", unsafe.Sizeof(sharedCgroupEvent{}), 544},
 		{"dns_event", unsafe.Sizeof(sharedDnsEvent{}), 1296},
 		{"flow_key", unsafe.Sizeof(sharedFlowKey{}), 56},
-		{"flow_value", unsafe.Sizeof(sharedFlowValue{}), 104},
+		{"flow_value", unsafe.Sizeof(sharedFlowValue{}), 120},
 		{"drop_key", unsafe.Sizeof(sharedDropKey{}), 56},
 		{"drop_value", unsafe.Sizeof(sharedDropValue{}), 16},
 		{"cpu_stats", unsafe.Sizeof(sharedCpuStats{}), 72},

@@ -316,6 +316,11 @@ func TestUDPThroughNATIsOneFlow(t *testing.T) {
 	}
 	question := flow.Counters{Packets: 1, Payload: 8, Wire: 36}
 	r.wait(t, "flows of the named peer", 2, of(flow.KindUpdate, func(s *flow.Socket) bool {
-		return s.Remote == named && s.Role == flow.RoleClient && uint64(s.NetNS) == h.NetNS && s.Sent == question && s.Received == question
+		return s.Remote == named && s.Role == flow.RoleClient && uint64(s.NetNS) == h.NetNS && s.Sent == question && s.Received == question &&
+			s.Wire == netip.MustParseAddrPort("127.0.0.1:9953")
+	}))
+	// The server's socket answers from the port that it has, whatever the client sees.
+	r.wait(t, "flows of the server", 2, of(flow.KindUpdate, func(s *flow.Socket) bool {
+		return s.Local.Port() == 9953 && uint64(s.NetNS) == h.NetNS && s.Sent == question && s.Received == question
 	}))
 }

@@ -105,11 +105,11 @@ type sharedFlowValue struct {
 	Cgroup   uint64
 	Netns    uint32
 	Pid      uint32
+	Wire     sharedEndpoint
 	Role     uint8
 	Flags    uint8
 	IcmpType uint8
 	IcmpCode uint8
-	Reserved uint32
 	Comm     [16]uint8
 }
 
@@ -149,6 +149,8 @@ type sharedSockReport struct {
 	Received       sharedCounters
 	Local          sharedEndpoint
 	Remote         sharedEndpoint
+	Wire           sharedEndpoint
+	Reserved2      uint32
 	IsnSent        uint32
 	IsnReceived    uint32
 	Netns          uint32

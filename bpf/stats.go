@@ -29,8 +29,9 @@ type account struct {
 	cpus      []atomic.Uint64 // events delivered, by the processor that produced them
 	undecoded atomic.Uint64
 
-	mu   sync.Mutex // guards last
-	last []sharedCpuStats
+	mu     sync.Mutex // guards the rest
+	last   []sharedCpuStats
+	closed bool
 }
 
 func (a *account) open(stats *ebpf.Map, reader *ringbuf.Reader) error {
@@ -68,9 +69,9 @@ func (a *account) stats(ring int) flow.SourceStats {
 	for i := range a.cpus {
 		s.PerCPU[i].Delivered = a.cpus[i].Load()
 	}
-	var now []sharedCpuStats
-	if err := a.m.Lookup(uint32(0), &now); err == nil {
-		a.last = now
+	if !a.closed {
+		a.look()
+		s.Unread = uint64(a.reader.AvailableBytes())
 	}
 	for i := range min(len(a.last), len(s.PerCPU)) {
 		s.PerCPU[i].Produced = a.last[i].Produced
@@ -84,6 +85,22 @@ func (a *account) stats(ring int) flow.SourceStats {
 	if n := a.undecoded.Load(); n > 0 {
 		s.Lost[flow.Loss{Stage: "reader", Reason: "decode"}] = n
 	}
-	s.Unread = uint64(a.reader.AvailableBytes())
 	return s
+}
+
+func (a *account) look() {
+	var now []sharedCpuStats
+	if err := a.m.Lookup(uint32(0), &now); err == nil {
+		a.last = now
+	}
+}
+
+// close takes the last look: map and ring are gone afterwards.
+func (a *account) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed && a.m != nil {
+		a.look()
+	}
+	a.closed = true
 }

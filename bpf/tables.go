@@ -120,7 +120,7 @@ func (t *flowTable) read(d *decoder, mode readMode, b *batcher) error {
 func (t *flowTable) report(d *decoder, k *sharedFlowKey, v *sharedFlowValue, kind flow.Kind, now int64, b *batcher) {
 	r := sharedSockReport{
 		Cookie: k.Cookie, Cgroup: v.Cgroup, Start: v.Start, Last: v.Last, Sent: v.Sent, Received: v.Received,
-		Local: k.Local, Remote: k.Remote, Netns: v.Netns, Pid: v.Pid, Protocol: uint8(k.Protocol),
+		Local: k.Local, Remote: k.Remote, Wire: v.Wire, Netns: v.Netns, Pid: v.Pid, Protocol: uint8(k.Protocol),
 		Role: v.Role, Flags: v.Flags, IcmpType: v.IcmpType, IcmpCode: v.IcmpCode, Comm: v.Comm,
 	}
 	ev := b.next()

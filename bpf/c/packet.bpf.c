@@ -94,6 +94,7 @@ struct packet {
 	u8 icmp_code;
 	u8 answer; /* it was the answer's form */
 	u8 reserved;
+	struct endpoint wire; /* the peer after NAT, where that is another than the socket's */
 };
 
 /* Ports and the length of the transport header; 0 for protocols that weir does not know. */
@@ -125,31 +126,41 @@ static __always_inline int read_transport(struct __sk_buff *skb, struct flow_key
 	return 0;
 }
 
-/* Both ends as the application sees them, where the packet has them after NAT. */
+/*
+ * Both ends of an outgoing packet as its socket sees them, where the packet has
+ * them after NAT. A socket that is bound to no address leaves the packet's.
+ */
 static __always_inline void name_ends(struct flow_key *k, struct bpf_sock *sk)
 {
+	bool connected = sk->dst_port != 0;
+
 	if (k->protocol != IPPROTO_UDP || sk->protocol != IPPROTO_UDP)
 		return;
-	if (!sk->dst_port) {
+	k->local.port = sk->src_port;
+	if (sk->family == AF_INET) {
+		if (sk->src_ip4)
+			map_v4(k->local.addr, sk->src_ip4);
+		if (connected)
+			map_v4(k->remote.addr, sk->dst_ip4);
+	} else if (sk->family == AF_INET6) {
+		u32 v6[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+
+		if (v6[0] | v6[1] | v6[2] | v6[3])
+			__builtin_memcpy(k->local.addr, v6, 16);
+		v6[0] = sk->dst_ip6[0];
+		v6[1] = sk->dst_ip6[1];
+		v6[2] = sk->dst_ip6[2];
+		v6[3] = sk->dst_ip6[3];
+		if (connected)
+			__builtin_memcpy(k->remote.addr, v6, 16);
+	}
+	if (connected) {
+		k->remote.port = bpf_ntohs(sk->dst_port);
+	} else {
 		struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
 
 		if (i)
 			recall_named(i, &k->remote);
-		return;
-	}
-	k->remote.port = bpf_ntohs(sk->dst_port);
-	if (sk->family == AF_INET) {
-		map_v4(k->remote.addr, sk->dst_ip4);
-		map_v4(k->local.addr, sk->src_ip4);
-	} else if (sk->family == AF_INET6) {
-		u32 v6[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
-
-		__builtin_memcpy(k->remote.addr, v6, 16);
-		v6[0] = sk->src_ip6[0];
-		v6[1] = sk->src_ip6[1];
-		v6[2] = sk->src_ip6[2];
-		v6[3] = sk->src_ip6[3];
-		__builtin_memcpy(k->local.addr, v6, 16);
 	}
 }
 
@@ -166,14 +177,15 @@ static __always_inline struct flow_value *flow_create(struct __sk_buff *skb, str
 	v.role = egress != p->answer ? ROLE_CLIENT : ROLE_SERVER;
 	v.icmp_type = p->icmp_type;
 	v.icmp_code = p->icmp_code;
+	v.wire = p->wire;
 	if (i) {
 		v.cgroup = i->cgroup;
 		v.netns = i->netns;
 		v.pid = i->pid;
-		v.flags = i->flags;
+		v.flags = i->flags & FLAG_SELF;
 		__builtin_memcpy(v.comm, i->comm, COMM_LEN);
-		/* Who spoke first was before weir's time. */
-		if (v.flags & FLAG_PREEXISTING)
+		/* Who spoke first may have been before weir's time. */
+		if (i->flags & FLAG_PREEXISTING)
 			v.role = ROLE_UNKNOWN;
 	} else {
 		v.cgroup = bpf_skb_cgroup_id(skb);
@@ -191,6 +203,7 @@ static __always_inline struct flow_value *flow_create(struct __sk_buff *skb, str
 		e->sock.last = v.start;
 		e->sock.local = k->local;
 		e->sock.remote = k->remote;
+		e->sock.wire = v.wire;
 		e->sock.netns = v.netns;
 		e->sock.pid = v.pid;
 		e->sock.protocol = k->protocol;
@@ -253,8 +266,12 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 		count_loss(LOSS_PACKET_UNREADABLE);
 		return PASS;
 	}
-	if (egress)
+	if (egress) {
+		p.wire = k.remote;
 		name_ends(&k, sk);
+		if (same_endpoint(&p.wire, &k.remote))
+			__builtin_memset(&p.wire, 0, sizeof(p.wire));
+	}
 
 	v = bpf_map_lookup_elem(&flows, &k);
 	if (!v)

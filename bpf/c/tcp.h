@@ -58,6 +58,8 @@ static __always_inline void read_tcp(struct sock_report *r, const struct sock *s
 	r->isn_sent = tp->snd_una - (u32)tp->bytes_acked;
 	r->isn_received = tp->rcv_nxt - (u32)tp->bytes_received;
 
+	__builtin_memset(&r->wire, 0, sizeof(r->wire));
+	r->reserved2 = 0;
 	r->cookie = 0;
 	r->cgroup = i->cgroup;
 	r->start = i->start;

@@ -81,6 +81,8 @@ struct sock_report {
 	struct counters received;
 	struct endpoint local;
 	struct endpoint remote;
+	struct endpoint wire; /* the peer after NAT in the socket's own namespace; zero where it is remote */
+	u32 reserved2;
 	u32 isn_sent; /* with isn_received: what identifies a TCP connection at both ends */
 	u32 isn_received;
 	u32 netns;
@@ -136,11 +138,11 @@ struct flow_value {
 	u64 cgroup;
 	u32 netns;
 	u32 pid;
+	struct endpoint wire; /* as in sock_report */
 	u8 role;
 	u8 flags;
 	u8 icmp_type;
 	u8 icmp_code;
-	u32 reserved;
 	u8 comm[COMM_LEN];
 };
 
@@ -175,8 +177,8 @@ struct cpu_stats {
 };
 
 _Static_assert(sizeof(struct event_hdr) == 24, "event_hdr");
-_Static_assert(sizeof(struct sock_report) == 176, "sock_report");
-_Static_assert(sizeof(struct sock_event) == 200, "sock_event");
+_Static_assert(sizeof(struct sock_report) == 200, "sock_report");
+_Static_assert(sizeof(struct sock_event) == 224, "sock_event");
 _Static_assert(sizeof(struct flow_key) == 56, "flow_key");
-_Static_assert(sizeof(struct flow_value) == 104, "flow_value");
+_Static_assert(sizeof(struct flow_value) == 120, "flow_value");
 _Static_assert(sizeof(struct drop_key) == 56, "drop_key");

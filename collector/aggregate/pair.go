@@ -13,7 +13,11 @@ func (t *Table) join(s *flow.Socket, v tuple, h uint64) node {
 	}
 	var real addr
 	if n == 0 && sd == client {
-		if r, ok := t.identity.Translated(s.Protocol, s.Local, s.Remote); ok {
+		r, ok := s.Wire, s.Wire.IsValid()
+		if !ok {
+			r, ok = t.identity.Translated(s.Protocol, s.Local, s.Remote)
+		}
+		if ok {
 			real = pack(r)
 			m.local = real
 			n = t.byView(&m, s, sd, guessed)

@@ -32,6 +32,12 @@ func (t *Table) resolveEnd(e *entry, sd side) bool {
 		if w = t.identity.ByAddr(e.xlated.unpack().Addr()); w == nil {
 			w = t.identity.Workload(x.cgroup)
 		}
+	case x.seen && x.pid == 0 && x.comm == (flow.Comm{}):
+		// The kernel's own socket (it answers pings) is in the root's cgroup
+		// whatever namespace it serves: the address tells more.
+		if w = t.identity.ByAddr(x.local.unpack().Addr()); w == nil {
+			w = t.identity.Workload(x.cgroup)
+		}
 	case x.seen:
 		w = t.identity.Workload(x.cgroup)
 	case x.workload != nil:

@@ -47,6 +47,7 @@ type Socket struct {
 	Role     Role           //
 	Local    netip.AddrPort // the socket's own address; port 0 where the protocol has none
 	Remote   netip.AddrPort // the peer as the application names it, before NAT
+	Wire     netip.AddrPort // the peer after NAT in the socket's own namespace, where that is another (UDP); else zero
 	ICMPType uint8          // of the first packet, for ICMP and ICMPv6, in the request's form
 	ICMPCode uint8          //
 

@@ -89,6 +89,9 @@ func (w *wireSocket) decode(s *flow.Socket) (err error) {
 	if s.Remote, err = addrPort(w.Remote); err != nil {
 		return err
 	}
+	if s.Wire, err = addrPort(w.Wire); err != nil {
+		return err
+	}
 	if w.ConnID != "" {
 		if s.ConnID, err = strconv.ParseUint(w.ConnID, 16, 64); err != nil {
 			return wrong(w.ConnID, "connection id %q: it must be a hexadecimal number of 64 bits", w.ConnID)

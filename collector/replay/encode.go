@@ -60,6 +60,7 @@ func appendSocket(b []byte, ev *flow.Event) []byte {
 	e.number(`,"role":`, uint64(s.Role))
 	e.addr(`,"local":"`, s.Local)
 	e.addr(`,"remote":"`, s.Remote)
+	e.addr(`,"wire":"`, s.Wire)
 	if s.ICMPType != 0 || s.ICMPCode != 0 {
 		e.b = append(e.b, `,"icmp":[`...)
 		e.b = strconv.AppendUint(e.b, uint64(s.ICMPType), 10)

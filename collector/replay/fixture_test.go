@@ -21,6 +21,7 @@ func sample() []flow.Event {
 	s := flow.Socket{
 		Cookie: 1 << 63, Cgroup: 7, NetNS: 4026531840, PID: 99, Comm: flow.MakeComm("cur\"l\\ä"), Protocol: flow.TCP,
 		Role: flow.RoleClient, Local: netip.MustParseAddrPort("10.0.0.2:40000"), Remote: netip.MustParseAddrPort("[fd00::1]:443"),
+		Wire:   netip.MustParseAddrPort("[fd00::2]:8443"),
 		ConnID: 0xdeadbeefcafe0123, Start: ms(0), ConnectLatency: 1, RTT: 2, Retransmits: 3,
 		Sent: flow.Counters{Packets: 1, Payload: 2, Wire: 3}, Received: flow.Counters{Packets: 4, Payload: 5, Wire: 1<<64 - 1},
 	}

@@ -43,6 +43,7 @@ type wireSocket struct {
 	Role        flow.Role     `json:"role"`
 	Local       string        `json:"local"`
 	Remote      string        `json:"remote"`
+	Wire        string        `json:"wire"`
 	ICMP        [2]uint8      `json:"icmp"`
 	ConnID      string        `json:"conn"`
 	Start       int64         `json:"start"`
