@@ -73,6 +73,19 @@ func TestStartWaitsForPendingWorkload(t *testing.T) {
 	})
 }
 
+// The kernel's own socket, which answers pings, is in no container's cgroup.
+func TestKernelSocketByAddress(t *testing.T) {
+	r := newRig(t, 0)
+	db := r.id.know(5, "db", "10.0.0.3")
+	ping := newSock(flow.ICMP, flow.RoleClient, 1, "10.0.0.2:0", "10.0.0.3:0")
+	pong := newSock(flow.ICMP, flow.RoleServer, 2, "10.0.0.3:0", "10.0.0.2:0")
+	pong.Socket.PID = 0
+	r.apply(ping.open(0), pong.open(1))
+	if w := r.kinds(start)[0].Flow.Server.Workload; w != db {
+		t.Errorf("workload %+v", w)
+	}
+}
+
 func TestWorkloadIsNeverForgotten(t *testing.T) {
 	for _, worse := range []flow.Workload{{CgroupID: 101, Name: "101", Pending: true}, {CgroupID: 101, Name: "101"}} {
 		for _, known := range []*flow.Workload{{CgroupID: 101, Name: "web", Container: "abc"}, {CgroupID: 101, Name: "cron.service"}} {

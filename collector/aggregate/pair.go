@@ -1,6 +1,10 @@
 package aggregate
 
-import "github.com/seed79351815/weir/collector/flow"
+import (
+	"net/netip"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
 
 // join finds the flow of a socket that was not heard of before: the one whose
 // other end it is, or a new one.
@@ -13,11 +17,7 @@ func (t *Table) join(s *flow.Socket, v tuple, h uint64) node {
 	}
 	var real addr
 	if n == 0 && sd == client {
-		r, ok := s.Wire, s.Wire.IsValid()
-		if !ok {
-			r, ok = t.identity.Translated(s.Protocol, s.Local, s.Remote)
-		}
-		if ok {
+		if r, ok := t.real(s); ok {
 			real = pack(r)
 			m.local = real
 			n = t.byView(&m, s, sd, guessed)
@@ -149,20 +149,32 @@ func (t *Table) reconsider(slot uint32, e *entry) {
 			x = &e.ends[sd]
 		}
 	}
-	if e.lone() != client || e.xlated != (addr{}) {
+	if e.lone() != client {
 		return
 	}
-	r, ok := t.identity.Translated(e.proto, s.Local, s.Remote)
-	if !ok {
-		return
+	real := e.xlated // told by the socket since it joined, or not at all
+	if real == (addr{}) {
+		r, ok := t.real(&s)
+		if !ok {
+			return
+		}
+		real = pack(r)
 	}
-	real := pack(r)
 	m := tuple{real, x.local, uint16(e.proto)}
 	s.Cookie, s.ConnID, s.Start, s.ICMPType = x.cookie, e.conn, e.start, e.icmpType
 	if n := t.byView(&m, &s, client, x.guessed); n != 0 && n.side() == client && !t.slab.at(n.slot()).started {
 		t.merge(slot, e, n.slot())
 	}
 	t.translate(slot, e, real)
+}
+
+// real is where a client's packets go after NAT: as the socket itself saw them
+// leave, else as conntrack has it.
+func (t *Table) real(s *flow.Socket) (netip.AddrPort, bool) {
+	if s.Wire.IsValid() {
+		return s.Wire, true
+	}
+	return t.identity.Translated(s.Protocol, s.Local, s.Remote)
 }
 
 // merge takes the server end, which had opened a flow of its own, into e.

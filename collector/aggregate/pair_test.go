@@ -154,6 +154,34 @@ func TestNATByIdentity(t *testing.T) {
 	}
 }
 
+// A client's socket may see itself what NAT makes of its packets (Docker's
+// resolver at 127.0.0.11 is such a case), at first or only later.
+func TestNATBySocket(t *testing.T) {
+	before := udp(flow.RoleClient, 1, "127.0.0.1:40000", "127.0.0.11:53").netns(9)
+	after := before
+	after.Socket.Wire = netip.MustParseAddrPort("127.0.0.11:9953")
+	s := udp(flow.RoleServer, 2, "127.0.0.11:9953", "127.0.0.1:40000").netns(9)
+	for name, evs := range map[string][]flow.Event{
+		"client first":       {after.open(0), s.open(1)},
+		"server first":       {s.open(0), after.open(1)},
+		"told between":       {before.open(0), after.update(1), s.open(2)},
+		"told after both":    {before.open(0), s.open(1), after.update(2)},
+		"server first, late": {s.open(0), before.open(1), after.update(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 0)
+			for _, ev := range evs {
+				r.apply(ev)
+			}
+			r.run(800)
+			f := r.kinds(start)[0].Flow
+			if !f.Client.Seen || !f.Server.Seen || f.Server.Addr.Port() != 53 || f.ServerXlated.String() != "127.0.0.11:9953" {
+				t.Errorf("flow %+v", f)
+			}
+		})
+	}
+}
+
 // The other end of a published port may be a remote one: then NAT alone tells
 // which container it is.
 func TestRemoteBehindNAT(t *testing.T) {

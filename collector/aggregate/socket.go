@@ -32,6 +32,14 @@ func (t *Table) socket(ev *flow.Event) {
 	if t.absorb(slot, e, n.side(), ev, uncounted) || joined {
 		t.changed(slot, e)
 	}
+	if n.side() == client && s.Wire.IsValid() && e.xlated == (addr{}) && !e.paired() {
+		// NAT's work is told late: the server's end may have a flow of its own.
+		t.translate(slot, e, pack(s.Wire))
+		if !e.started && !e.ends[client].guessed {
+			t.reconsider(slot, e)
+			joined = true
+		}
+	}
 	if ev.Kind == flow.KindClose {
 		t.close(slot, e, n.side(), ev)
 	} else if joined && !e.started && e.paired() {
