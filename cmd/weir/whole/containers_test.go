@@ -35,12 +35,12 @@ func TestTenThousandConnectionsBetweenContainers(t *testing.T) {
 	}
 	lines := d.eventually(t, connections*99/100, ended, "--all", "--port", "7000")
 	right, sent := 0, 0.0
-	ids := map[any]bool{}
+	ids := map[float64]bool{}
 	for _, l := range lines {
 		f := &l.Flow
-		ids[f.Extensions.FlowID] = true
-		sent += f.Extensions.Sent.Payload
-		if f.Source.PodName == unique("client") && f.Destination.PodName == unique("server") && f.Extensions.Client.Seen && f.Extensions.Server.Seen {
+		ids[f.Extensions.Value.FlowID] = true
+		sent += f.Extensions.Value.Sent.Payload
+		if f.Source.PodName == unique("client") && f.Destination.PodName == unique("server") && f.Extensions.Value.Client.Seen && f.Extensions.Value.Server.Seen {
 			right++
 		}
 	}
@@ -107,8 +107,8 @@ func TestNewContainerIsNamed(t *testing.T) {
 		name := unique("hasty-" + strconv.Itoa(i))
 		docker.Play(name, role.Spec{Role: role.TCPClient, Address: server.Addr.String()}, "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=hasty").Stop()
 		l := d.eventually(t, 1, func(l *line) bool { return ended(l) && l.Flow.Source.PodName == name }, "--all", "--port", "7001")[0]
-		if l.Flow.Source.Namespace != "shop" || l.Flow.Extensions.Client.Command != "peer" {
-			t.Errorf("source %+v, process %+v", l.Flow.Source, l.Flow.Extensions.Client)
+		if l.Flow.Source.Namespace != "shop" || l.Flow.Extensions.Value.Client.Command != "peer" {
+			t.Errorf("source %+v, process %+v", l.Flow.Source, l.Flow.Extensions.Value.Client)
 		}
 	}
 }
@@ -140,10 +140,10 @@ func TestPublishedPortLeadsToItsContainer(t *testing.T) {
 	_, port, _ := net.SplitHostPort(loopback)
 	l := d.eventually(t, 1, ended, "--all", "--to-port", port)[0]
 	if l.Flow.Destination.PodName != server.Name {
-		t.Errorf("by the host: destination %+v, extensions %+v", l.Flow.Destination, l.Flow.Extensions)
+		t.Errorf("by the host: destination %+v, extensions %+v", l.Flow.Destination, l.Flow.Extensions.Value)
 	}
 
-	gateway, err := exec.Command("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").Output()
+	gateway, err := exec.Command("docker", "inspect", "--format", "{{.NetworkSettings.Gateway}}", server.Name).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestPublishedPortLeadsToItsContainer(t *testing.T) {
 	docker.Play(unique("client"), role.Spec{Role: role.TCPClient, Address: address}).Stop()
 	l = d.eventually(t, 1, ended, "--all", "--to-port", "17002")[0]
 	if l.Flow.Source.PodName != unique("client") || l.Flow.Destination.PodName != server.Name {
-		t.Errorf("by a container: %+v -> %+v, extensions %+v", l.Flow.Source, l.Flow.Destination, l.Flow.Extensions)
+		t.Errorf("by a container: %+v -> %+v, extensions %+v", l.Flow.Source, l.Flow.Destination, l.Flow.Extensions.Value)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestKilledDaemonLeavesNothingAndComesBack(t *testing.T) {
 	d := start(t)
 	server := docker.Play(unique("server"), role.Spec{Role: role.TCPServer, Address: lab.Listen(7003)})
 	client := docker.Play(unique("client"), role.Spec{Role: role.TCPClient, Address: server.Addr.String(), Count: 3, Bytes: 1000, Wait: true})
-	d.eventually(t, 3, func(l *line) bool { return l.Flow.Extensions.Record == "start" }, "--all", "--port", "7003")
+	d.eventually(t, 3, func(l *line) bool { return l.Flow.Extensions.Value.Record == "start" }, "--all", "--port", "7003")
 	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestKilledDaemonLeavesNothingAndComesBack(t *testing.T) {
 	again := d.again(t)
 	client.Stop()
 	for _, l := range again.eventually(t, 3, ended, "--all", "--port", "7003") {
-		if x := l.Flow.Extensions; !x.Preexisting || l.Flow.Source.PodName != unique("client") || l.Flow.Destination.PodName != unique("server") || x.Sent.Payload != 1000 {
+		if x := l.Flow.Extensions.Value; !x.Preexisting || l.Flow.Source.PodName != unique("client") || l.Flow.Destination.PodName != unique("server") || x.Sent.Payload != 1000 {
 			t.Errorf("older flow: %+v -> %+v, %+v", l.Flow.Source, l.Flow.Destination, x)
 		}
 	}
