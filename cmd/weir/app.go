@@ -63,6 +63,9 @@ func (a *app) with(run runner) func(*cobra.Command, []string) error {
 			return &usageError{err: err}
 		}
 		a.started = true
+		if cmd.Name() != "run" && a.origins["log-level"] == settings.FromDefault {
+			a.cfg.logLevel = "warn" // what goes well is of interest in a journal only
+		}
 		a.log = a.newLogger()
 		return run(cmd.Context(), args)
 	}

@@ -46,5 +46,5 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 		}
 		return err
 	}
-	return &shown{view: view, health: health, attached: "daemon " + a.cfg.socket, run: run}, nil
+	return &shown{view: view, health: health, host: hostName(), kernel: kernelRelease(), attached: "daemon " + a.cfg.socket, run: run}, nil
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/seed79351815/weir/bpf"
@@ -15,10 +18,14 @@ import (
 
 // feed is a pipeline from the kernel or a recording, ready to run.
 type feed struct {
-	*collector.Collector
+	pipeline *collector.Collector
 	resolver *identity.Resolver
 	capture  *bpf.Capture // nil for a recording
-	close    func() error
+	source   io.Closer
+	node     string // the host that it happens on
+
+	mu    sync.RWMutex
+	final *collector.Health // set once source is closed, and cannot be asked any more
 }
 
 // openCapture loads weir's programs and connects them to sinks. wrap, if not
@@ -45,8 +52,8 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 	}
 	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows}, resolver)
 	return &feed{
-		Collector: collector.New(collector.Config{Logger: a.log, Drain: drainTime}, source, table, sinks...),
-		resolver:  resolver, capture: capture, close: capture.Close,
+		pipeline: collector.New(collector.Config{Logger: a.log, Drain: drainTime}, source, table, sinks...),
+		resolver: resolver, capture: capture, source: capture, node: hostName(),
 	}, nil
 }
 
@@ -61,9 +68,42 @@ func (f *feed) run(ctx context.Context) error {
 	naming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	named := make(chan error, 1)
 	go func() { named <- f.resolver.Run(naming) }()
-	err := f.Run(ctx)
+	err := f.pipeline.Run(ctx)
 	stop()
 	return errors.Join(err, <-named, f.close())
+}
+
+// close ends the source. What it counted stays to be told.
+func (f *feed) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.final != nil {
+		return nil
+	}
+	h := f.health()
+	f.final = &h
+	return f.source.Close()
+}
+
+// Health is the pipeline's account of itself, names included. It may be called
+// from any goroutine, also after the end.
+func (f *feed) Health() collector.Health {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.final != nil {
+		h := *f.final
+		h.Lost = maps.Clone(h.Lost) // the caller may add to it
+		return h
+	}
+	return f.health()
+}
+
+func (f *feed) health() collector.Health {
+	h := f.pipeline.Health()
+	for l, n := range f.resolver.Lost() {
+		h.Lost[l] += n
+	}
+	return h
 }
 
 // findCgroupRoot is the mount point of cgroup v2: the configured one, else the
@@ -78,4 +118,13 @@ func (a *app) findCgroupRoot() (string, error) {
 	}
 	defer f.Close()
 	return identity.FindCgroup2(f)
+}
+
+// hostName may be empty: a flow need not name its node.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }

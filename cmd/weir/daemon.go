@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -40,13 +39,12 @@ func (a *app) newDaemon() (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
-	host, _ := os.Hostname() // flows without a node's name are no fault
 	b := thisBuild()
 	d.prom = prom.New(prom.Config{
 		Health: d.health, Budget: a.cfg.metricsBudget, Build: prom.Build{Version: b.Version, Revision: b.Revision, Go: b.Go},
 	})
 	d.observer = hubble.NewObserver(hubble.Config{
-		Ring: a.cfg.ring, NodeName: host, Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
+		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
 		Health: d.health, Live: d.living,
 	})
 	// What the sinks ask for is there before the first of them is fed.
@@ -115,18 +113,16 @@ func (d *daemon) serveMetrics(ctx context.Context, h http.Handler) error {
 	return nil
 }
 
-// health is the pipeline's account with that of what stands beside it.
+// health is the pipeline's account with that of the observer's clients.
 func (d *daemon) health() collector.Health {
 	h := d.feed.Health()
-	for _, lost := range []map[flow.Loss]uint64{d.feed.resolver.Lost(), d.observer.Lost()} {
-		for l, n := range lost {
-			h.Lost[l] += n
-		}
+	for l, n := range d.observer.Lost() {
+		h.Lost[l] += n
 	}
 	return h
 }
 
-func (d *daemon) living(yield func(*flow.Record) bool) { d.feed.Living(yield) }
+func (d *daemon) living(yield func(*flow.Record) bool) { d.feed.pipeline.Living(yield) }
 
 func (d *daemon) up() time.Duration { return time.Since(d.started) }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/seed79351815/weir/collector/replay"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
@@ -105,16 +106,7 @@ func (a *app) observe(ctx context.Context, o observeOptions) error {
 func (a *app) observeHere(ctx context.Context, o observeOptions, req *observerpb.GetFlowsRequest, format printer.Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sink, err := newPrintSink(req, format, cancel)
-	if err != nil {
-		return &usageError{err: err, help: "weir observe"}
-	}
-	var f *feed
-	if o.replay.file != "" {
-		f, err = a.openReplay(o.replay, sink)
-	} else {
-		f, err = a.openCapture(nil, sink)
-	}
+	f, sink, err := a.openPrinted(o, req, format, cancel)
 	if err != nil {
 		return err
 	}
@@ -124,6 +116,28 @@ func (a *app) observeHere(ctx context.Context, o observeOptions, req *observerpb
 	err = errors.Join(f.run(ctx), sink.finish())
 	a.tellLosses(f)
 	return err
+}
+
+// openPrinted connects the host or a recording to a printing sink.
+func (a *app) openPrinted(o observeOptions, req *observerpb.GetFlowsRequest, format printer.Options, stop func()) (*feed, *printSink, error) {
+	var src *replay.Source
+	node := hostName()
+	if o.replay.file != "" {
+		var err error
+		if src, err = o.replay.open(); err != nil {
+			return nil, nil, err
+		}
+		node = src.Meta().Host
+	}
+	sink, err := newPrintSink(req, format, node, stop)
+	if err != nil {
+		return nil, nil, &usageError{err: err, help: "weir observe"}
+	}
+	if src != nil {
+		return a.replayFrom(src, sink), sink, nil
+	}
+	f, err := a.openCapture(nil, sink)
+	return f, sink, err
 }
 
 // observeDaemon prints what the daemon kept and, with --follow, what it sees.

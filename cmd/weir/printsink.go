@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 
@@ -33,7 +32,7 @@ type printSink struct {
 	over    bool
 }
 
-func newPrintSink(req *observerpb.GetFlowsRequest, format printer.Options, stop func()) (*printSink, error) {
+func newPrintSink(req *observerpb.GetFlowsRequest, format printer.Options, node string, stop func()) (*printSink, error) {
 	filters, err := filter.Compile(req.Whitelist, req.Blacklist)
 	if err != nil {
 		return nil, err
@@ -41,7 +40,6 @@ func newPrintSink(req *observerpb.GetFlowsRequest, format printer.Options, stop 
 	if !req.First && req.Number != math.MaxUint64 && req.Number > maxTail {
 		return nil, fmt.Errorf("--last %d: at most %d flows are kept without a daemon", req.Number, maxTail)
 	}
-	node, _ := os.Hostname() // a flow may have no node
 	return &printSink{
 		req: req, convert: convert.New(node, thisBuild().Version), filters: filters, node: node,
 		out: printer.New(format), json: format.Format == printer.FormatJSON, stop: stop,

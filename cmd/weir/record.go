@@ -46,8 +46,7 @@ wrong, what was written until then can be read.`,
 }
 
 func (a *app) record(ctx context.Context, path string, period time.Duration) error {
-	host, _ := os.Hostname() // a recording may have no host
-	meta := replay.Meta{Weir: thisBuild().Version, Host: host, Kernel: kernelRelease(), Started: time.Now().UnixNano()}
+	meta := replay.Meta{Weir: thisBuild().Version, Host: hostName(), Kernel: kernelRelease(), Started: time.Now().UnixNano()}
 	f, err := a.openCapture(func(src collector.Source, names *identity.Resolver) (collector.Source, error) {
 		w, err := replay.Create(path, meta)
 		if err != nil {

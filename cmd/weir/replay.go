@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -25,23 +26,43 @@ func (o *replayOptions) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.realtime, "realtime", false, "play the recording as fast as it was, --speed 1")
 }
 
-// openReplay connects a recording to sinks, which it waits for.
-func (a *app) openReplay(o replayOptions, sinks ...collector.Sink) (*feed, error) {
+// open opens the recording; what it says of itself is known at once.
+func (o *replayOptions) open() (*replay.Source, error) {
+	speed := o.speed
 	if o.realtime {
-		if o.speed != 0 && o.speed != 1 {
+		if speed != 0 && speed != 1 {
 			return nil, &usageError{err: errors.New("--realtime and --speed cannot be combined")}
 		}
-		o.speed = 1
+		speed = 1
 	}
-	src, err := replay.Open(o.file, replay.Options{Speed: o.speed})
-	if err != nil {
-		return nil, err
-	}
+	return replay.Open(o.file, replay.Options{Speed: speed})
+}
+
+// replayFrom connects a recording to sinks, which it waits for.
+func (a *app) replayFrom(src *replay.Source, sinks ...collector.Sink) *feed {
 	resolver := identity.New(identity.Config{Offline: true, Logger: a.log})
 	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows}, resolver)
 	return &feed{
 		// Who interrupts a replay does not want the rest of it.
-		Collector: collector.New(collector.Config{Logger: a.log, Wait: true, Drain: time.Second}, src, table, sinks...),
-		resolver:  resolver, close: src.Close,
-	}, nil
+		pipeline: collector.New(collector.Config{Logger: a.log, Wait: true, Drain: time.Second}, src, table, sinks...),
+		resolver: resolver, source: src, node: src.Meta().Host,
+	}
+}
+
+// replayClock is the time of a View of a recording. It stands still once the
+// recording has ended: what it shows must not grow old while somebody looks.
+type replayClock struct{ ended atomic.Pointer[time.Time] }
+
+func (c *replayClock) now() time.Time {
+	if t := c.ended.Load(); t != nil {
+		return *t
+	}
+	return time.Now()
+}
+
+// stop ends the time, a little later than now: a View looks at its records no
+// oftener than every half a second, and has yet to see the last ones.
+func (c *replayClock) stop() {
+	t := time.Now().Add(time.Second)
+	c.ended.Store(&t)
 }

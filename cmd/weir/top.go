@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"time"
 
@@ -64,6 +63,8 @@ const maxPeriod = 30 * 24 * time.Hour
 type shown struct {
 	view     *aggregate.View
 	health   func() collector.Health
+	host     string
+	kernel   string
 	attached string
 	recorded bool
 	run      func(context.Context) error // feeds view until its source or ctx ends
@@ -108,9 +109,8 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 }
 
 func (a *app) screen(s *shown, o topOptions) ui.Config {
-	host, _ := os.Hostname() // without one the header has no name
 	return ui.Config{
-		Snapshot: s.view.Snapshot, Health: s.health, Host: host, Kernel: kernelRelease(),
+		Snapshot: s.view.Snapshot, Health: s.health, Host: s.host, Kernel: s.kernel,
 		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view,
 		Interval: o.refresh, Mouse: o.mouse,
 	}
@@ -118,14 +118,10 @@ func (a *app) screen(s *shown, o topOptions) ui.Config {
 
 // openTop finds where the flows come from.
 func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
-	view := aggregate.NewView(aggregate.ViewConfig{MaxFlows: a.cfg.maxFlows})
 	if o.replay.file != "" {
-		f, err := a.openReplay(o.replay, view)
-		if err != nil {
-			return nil, err
-		}
-		return &shown{view, f.Health, "recording " + o.replay.file, true, f.run}, nil
+		return a.replayTop(o)
 	}
+	view := aggregate.NewView(aggregate.ViewConfig{MaxFlows: a.cfg.maxFlows})
 	client, err := a.attach(ctx)
 	if err == nil {
 		return a.attachTop(ctx, client, view)
@@ -137,7 +133,23 @@ func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shown{view, f.Health, "own capture", false, f.run}, nil
+	return &shown{view: view, health: f.Health, host: hostName(), kernel: kernelRelease(), attached: "own capture", run: f.run}, nil
+}
+
+func (a *app) replayTop(o topOptions) (*shown, error) {
+	var clock replayClock
+	view := aggregate.NewView(aggregate.ViewConfig{MaxFlows: a.cfg.maxFlows, Clock: clock.now})
+	src, err := o.replay.open()
+	if err != nil {
+		return nil, err
+	}
+	f := a.replayFrom(src, view)
+	run := func(ctx context.Context) error {
+		defer clock.stop()
+		return f.run(ctx)
+	}
+	return &shown{view: view, health: f.Health, host: src.Meta().Host, kernel: src.Meta().Kernel,
+		attached: "recording " + o.replay.file, recorded: true, run: run}, nil
 }
 
 // withPeriod ends after --for, which is no error, and not at all for 0.
