@@ -31,20 +31,23 @@ func TestScript(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition")
 		},
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("WEIR_SOCKET", filepath.Join(env.WorkDir, "none.sock"))
-			env.Setenv("TZ", "UTC")
-			env.Setenv("TERM", "xterm")
-			none := filepath.Join(env.WorkDir, "none.yaml")
-			env.Setenv("WEIR_CONFIG", none)
-			if err := os.WriteFile(none, []byte("# nothing\n"), 0o600); err != nil {
-				return err
-			}
-			recordings, err := filepath.Abs(filepath.Join("testdata", "recordings"))
-			env.Setenv("RECORDINGS", recordings)
-			return err
-		},
+		Setup: isolate,
 	})
+}
+
+// isolate hides the machine's own weir and its settings from a script.
+func isolate(env *testscript.Env) error {
+	env.Setenv("WEIR_SOCKET", filepath.Join(env.WorkDir, "none.sock"))
+	env.Setenv("TZ", "UTC")
+	env.Setenv("TERM", "xterm")
+	none := filepath.Join(env.WorkDir, "none.yaml")
+	env.Setenv("WEIR_CONFIG", none)
+	if err := os.WriteFile(none, []byte("# nothing\n"), 0o600); err != nil {
+		return err
+	}
+	recordings, err := filepath.Abs(filepath.Join("testdata", "recordings"))
+	env.Setenv("RECORDINGS", recordings)
+	return err
 }
 
 // exitsWith is the script command "status N ARGS…": weir exits with N.
