@@ -45,7 +45,7 @@ func (c *config) commonFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.file, "config", defaultConfigFile, "configuration `file`")
 	c.logFormat, c.logLevel = "auto", "info"
 	choiceVar(fs, &c.logFormat, "log-format", "", []string{"auto", "text", "json"}, "how messages are written; auto is text, with priorities under systemd")
-	choiceVar(fs, &c.logLevel, "log-level", "", []string{"debug", "info", "warn", "error"}, "the least urgent messages to write")
+	choiceVar(fs, &c.logLevel, "log-level", "", []string{"debug", "info", "warn", "error"}, "the least urgent messages to write; commands other than run begin with warn")
 }
 
 // clientFlags are for commands that talk to the daemon, and for the daemon.

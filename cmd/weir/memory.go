@@ -8,18 +8,13 @@ import (
 )
 
 // tuneMemory trades a little of the processor for memory: the daemon is to stay
-// small beside what it watches. The environment's GOGC and GOMEMLIMIT, which
-// the runtime has read already, come first.
+// small beside what it watches. There is no limit: with more flows than it
+// allows for, the collector would eat the processor. GOGC, which the runtime has
+// read already, comes first.
 func tuneMemory() {
-	const (
-		garbage = 50       // percent of what lives, before it is collected
-		soft    = 72 << 20 // the collector works harder above it
-	)
+	const garbage = 50 // percent of what lives, before it is collected
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(soft)
 	}
 }
 

@@ -91,7 +91,9 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 	fed := make(chan error, 1)
 	drawing, stop := context.WithCancel(ctx)
 	defer stop()
+	var guard ui.Guard
 	go func() {
+		defer guard.Recover()
 		err := s.run(ctx)
 		// A recording that has ended is still worth a look; a fault ends the screen.
 		if err != nil || a.plain() {
@@ -102,17 +104,17 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 	if a.plain() {
 		err = a.printTop(drawing, s, o)
 	} else {
-		err = ui.Run(drawing, a.screen(s, o))
+		err = ui.Run(drawing, a.screen(s, o, &guard))
 	}
 	cancel()
 	return errors.Join(err, <-fed)
 }
 
-func (a *app) screen(s *shown, o topOptions) ui.Config {
+func (a *app) screen(s *shown, o topOptions, guard *ui.Guard) ui.Config {
 	return ui.Config{
 		Snapshot: s.view.Snapshot, Health: s.health, Host: s.host, Kernel: s.kernel,
 		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view,
-		Interval: o.refresh, Mouse: o.mouse,
+		Interval: o.refresh, Mouse: o.mouse, NoColor: !a.color(), Guard: guard,
 	}
 }
 
