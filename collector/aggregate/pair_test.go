@@ -246,3 +246,20 @@ func TestUnknownRoles(t *testing.T) {
 		})
 	}
 }
+
+// A refused port of one's own: nobody tells of the other end, but loopback is
+// within one namespace.
+func TestLoopbackIsWhoseItIsAtTheOtherEnd(t *testing.T) {
+	for _, s := range []sock{
+		tcp(flow.RoleClient, 1, "127.0.0.1:40000", "127.0.0.1:80"),
+		tcp(flow.RoleServer, 1, "[::1]:80", "[::1]:40000"),
+	} {
+		r := newRig(t, 0)
+		r.apply(s.close(0, flow.EndRefused))
+		r.run(1500)
+		f := r.kinds(start, flow.RecordEnd)[0].Flow
+		if f.Client.Workload == nil || f.Client.Workload != f.Server.Workload || f.Client.Workload.CgroupID != 101 {
+			t.Errorf("%v: workloads %v → %v", s.Socket.Local, f.Client.Workload, f.Server.Workload)
+		}
+	}
+}

@@ -45,6 +45,9 @@ func (t *Table) resolveEnd(e *entry, sd side) bool {
 		if w = x.workload; w.Pending && w.CgroupID != 0 {
 			w = t.identity.Workload(w.CgroupID)
 		}
+	case x.workload == nil && e.loopback():
+		// Loopback is within one namespace: whose it is at one end, it is at the other.
+		w = e.ends[sd.other()].workload
 	case sd == server:
 		real, _ := e.realServer()
 		w = t.identity.ByAddr(real.unpack().Addr())
@@ -56,6 +59,15 @@ func (t *Table) resolveEnd(e *entry, sd side) bool {
 	}
 	x.workload = w
 	return true
+}
+
+// loopback tells whether the end that no socket told of has a loopback address.
+func (e *entry) loopback() bool {
+	a := e.serverAddr()
+	if !e.ends[client].seen {
+		a = e.clientAddr()
+	}
+	return a.unpack().Addr().IsLoopback()
 }
 
 // worse tells whether w knows less than old: a container that is gone may have

@@ -168,6 +168,14 @@ func TestIdentity(t *testing.T) {
 	if number(recordtest.Host()) != 1 || number(nil) != 0 {
 		t.Errorf("host %d, unknown local %d", number(recordtest.Host()), number(nil))
 	}
+	// An end that no socket told of is the world's, but where its address can be nobody's out there.
+	for addr, want := range map[string]uint32{"192.0.2.1:80": 2, "127.0.0.1:80": 0, "[fe80::1]:80": 0, "[ff02::16]:0": 0, "[2001:db8::1]:80": 2} {
+		r := recordtest.New(1, flow.RecordStart)
+		r.Flow.Server = flow.Endpoint{Addr: netip.MustParseAddrPort(addr)}
+		if got := one(r).GetDestination().GetIdentity(); got != want {
+			t.Errorf("%s: identity %d, want %d", addr, got, want)
+		}
+	}
 }
 
 func TestHostProcess(t *testing.T) {

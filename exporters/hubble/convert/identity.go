@@ -2,6 +2,7 @@ package convert
 
 import (
 	"hash/fnv"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ type identity struct {
 func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
 	w := e.Workload
 	switch {
-	case w == nil && e.Seen:
+	case w == nil && (e.Seen || local(e.Addr.Addr())):
 		return &flowpb.Endpoint{Identity: identityUnknown}
 	case w == nil || w.Runtime == flow.RuntimeWorld:
 		return &flowpb.Endpoint{Identity: identityWorld, Labels: []string{"reserved:world"}}
@@ -46,6 +47,11 @@ func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
 		}
 	}
 	return out
+}
+
+// local tells whether an address can be nobody's beyond this host or its links.
+func local(a netip.Addr) bool {
+	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsUnspecified()
 }
 
 func (c *Converter) identity(w *flow.Workload) *identity {
