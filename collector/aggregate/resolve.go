@@ -9,8 +9,9 @@ const sweepAScan = 16384
 // resolve finds out who is at the two ends, and what their addresses are called.
 // It tells whether anything is known better than before.
 func (t *Table) resolve(e *entry) (news bool) {
-	for sd := range e.ends {
-		news = t.resolveEnd(e, side(sd)) || news
+	known := e.lone() // a socket told of it, so it may tell of the other
+	for _, sd := range [...]side{known, known.other()} {
+		news = t.resolveEnd(e, sd) || news
 	}
 	c, s := &e.ends[client], &e.ends[server]
 	if s.names == nil && c.seen {
