@@ -113,7 +113,7 @@ func (r *Recorder) write(stop func()) error {
 		if e == nil || err != nil {
 			return
 		}
-		err = fmt.Errorf("%w: %d events are in the recording; make room, or record to another place", e, r.writer.Events())
+		err = fmt.Errorf("%w: the recording keeps the %d events that were surely written, and what came whole after them; make room, or record to another place", e, r.writer.Events())
 		r.unsaved.Add(taken - r.writer.Events())
 		if r.opt.KeepCapturing {
 			r.opt.Logger.Error("recording stopped, capture goes on", "error", err)
