@@ -114,3 +114,40 @@ func residentKiB(t testing.TB) int {
 	t.Fatal("no VmRSS in /proc/self/status")
 	return 0
 }
+
+// BenchmarkRingRead is what one event costs from the ring to a decoded
+// flow.Event in a batch, the reader's sleep not counted.
+func BenchmarkRingRead(b *testing.B) {
+	lab.RequireRoot(b)
+	cfg := quiet(b)
+	cfg.RingSize = 8 << 20
+	c, err := Open(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	out := &batcher{out: &discard{batch: make([]flow.Event, 0, 256)}}
+	const events = 10_000 // on each processor: they fit into the ring together
+	read := func() (before, after uint64) {
+		before = c.Stats().Total().Delivered
+		if err := c.drain(out); err != nil {
+			b.Fatal(err)
+		}
+		out.flush()
+		return before, c.Stats().Total().Delivered
+	}
+	n := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		flood(b, c, events)
+		b.StartTimer()
+		before, after := read()
+		n += after - before
+	}
+	if lost := c.Stats().Total().Lost; lost > 0 {
+		b.Fatalf("%d events were lost: the ring is too small for this", lost)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
