@@ -67,6 +67,12 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, self uint32) (*ebpf
 			return nil, fmt.Errorf("set self_tgid of BPF object %s: %w", u.name, err)
 		}
 	}
+	if v := spec.Variables["wakeup_bytes"]; v != nil {
+		// A small ring must wake its reader before it is full.
+		if err := v.Set(uint64(min(cfg.RingSize/4, 64<<10))); err != nil {
+			return nil, fmt.Errorf("set wakeup_bytes of BPF object %s: %w", u.name, err)
+		}
+	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {

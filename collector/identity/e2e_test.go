@@ -22,8 +22,11 @@ import (
 func needDocker(t *testing.T) {
 	t.Helper()
 	missing := t.Skipf
-	if os.Getenv("WEIR_TEST_PRIVILEGED") == "1" {
+	switch os.Getenv("WEIR_TEST_PRIVILEGED") {
+	case "1":
 		missing = t.Fatalf
+	case "0":
+		t.Skip("WEIR_TEST_PRIVILEGED=0")
 	}
 	if os.Geteuid() != 0 {
 		missing("needs root")
@@ -162,7 +165,7 @@ func dockerEndToEnd(t *testing.T, mode string) {
 		t.Errorf("labels = %v", w.Labels)
 	}
 	ip := netip.MustParseAddr(run(t, "docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name))
-	eventually(t, 2*time.Second, "the container's address", func() bool {
+	eventually(t, 20*time.Second, "the container's address", func() bool {
 		got := r.ByAddr(ip)
 		return got != nil && got.Container == id
 	})
