@@ -106,8 +106,13 @@ func (c *Capture) open() (err error) {
 	if err != nil {
 		return err
 	}
+	reasons, err := dropReasons()
+	if err != nil {
+		return err
+	}
+	g := newGates(c.cfg, self, reasons)
 	for _, u := range units() {
-		if err := c.openUnit(u, self); err != nil {
+		if err := c.openUnit(u, g); err != nil {
 			return err
 		}
 	}
@@ -115,14 +120,12 @@ func (c *Capture) open() (err error) {
 		return explain("map the event ring", err)
 	}
 	c.flows = newFlowTable(c.maps["flows"], c.cfg.FlowIdle)
-	if c.drops, err = newDropTable(c.maps["drops"]); err != nil {
-		return err
-	}
+	c.drops = newDropTable(c.maps["drops"], reasons)
 	return c.account.open(c.maps["stats"], c.reader)
 }
 
-func (c *Capture) openUnit(u unit, self uint32) error {
-	coll, err := loadUnit(c.cfg, u, c.maps, self)
+func (c *Capture) openUnit(u unit, g gates) error {
+	coll, err := loadUnit(c.cfg, u, c.maps, g)
 	if err != nil {
 		return c.absence(u.hooks, err)
 	}

@@ -16,15 +16,16 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	cgroupMapDrops        = "drops"
-	cgroupMapEvents       = "events"
-	cgroupMapFlows        = "flows"
-	cgroupMapSockets      = "sockets"
-	cgroupMapStats        = "stats"
-	cgroupProgCgroupMkdir = "cgroup_mkdir"
-	cgroupProgCgroupRmdir = "cgroup_rmdir"
-	cgroupVarSelfTgid     = "self_tgid"
-	cgroupVarWakeupBytes  = "wakeup_bytes"
+	cgroupMapDrops           = "drops"
+	cgroupMapEvents          = "events"
+	cgroupMapFlows           = "flows"
+	cgroupMapSockets         = "sockets"
+	cgroupMapStats           = "stats"
+	cgroupProgCgroupMkdir    = "cgroup_mkdir"
+	cgroupProgCgroupRmdir    = "cgroup_rmdir"
+	cgroupVarOrdinaryReasons = "ordinary_reasons"
+	cgroupVarSelfTgid        = "self_tgid"
+	cgroupVarWakeupBytes     = "wakeup_bytes"
 )
 
 // loadCgroup returns the embedded CollectionSpec for cgroup.
@@ -88,8 +89,9 @@ type cgroupMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type cgroupVariableSpecs struct {
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // cgroupObjects contains all objects after they have been loaded into the kernel.
@@ -133,8 +135,9 @@ func (m *cgroupMaps) Close() error {
 //
 // It can be passed to loadCgroupObjects or ebpf.CollectionSpec.LoadAndAssign.
 type cgroupVariables struct {
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // cgroupPrograms contains all programs after they have been loaded into the kernel.

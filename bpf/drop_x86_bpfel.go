@@ -16,14 +16,15 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	dropMapDrops          = "drops"
-	dropMapEvents         = "events"
-	dropMapFlows          = "flows"
-	dropMapSockets        = "sockets"
-	dropMapStats          = "stats"
-	dropProgPacketDropped = "packet_dropped"
-	dropVarSelfTgid       = "self_tgid"
-	dropVarWakeupBytes    = "wakeup_bytes"
+	dropMapDrops           = "drops"
+	dropMapEvents          = "events"
+	dropMapFlows           = "flows"
+	dropMapSockets         = "sockets"
+	dropMapStats           = "stats"
+	dropProgPacketDropped  = "packet_dropped"
+	dropVarOrdinaryReasons = "ordinary_reasons"
+	dropVarSelfTgid        = "self_tgid"
+	dropVarWakeupBytes     = "wakeup_bytes"
 )
 
 // loadDrop returns the embedded CollectionSpec for drop.
@@ -86,8 +87,9 @@ type dropMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dropVariableSpecs struct {
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // dropObjects contains all objects after they have been loaded into the kernel.
@@ -131,8 +133,9 @@ func (m *dropMaps) Close() error {
 //
 // It can be passed to loadDropObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dropVariables struct {
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // dropPrograms contains all programs after they have been loaded into the kernel.

@@ -20,13 +20,9 @@ type dropTable struct {
 	reasons map[uint32]string
 }
 
-func newDropTable(m *ebpf.Map) (*dropTable, error) {
-	reasons, err := dropReasons()
-	if err != nil {
-		return nil, err
-	}
+func newDropTable(m *ebpf.Map, reasons map[uint32]string) *dropTable {
 	const batch = 256
-	return &dropTable{m: m, keys: make([]sharedDropKey, batch), values: make([]sharedDropValue, batch), reasons: reasons}, nil
+	return &dropTable{m: m, keys: make([]sharedDropKey, batch), values: make([]sharedDropValue, batch), reasons: reasons}
 }
 
 // dropReasons asks the running kernel for its names: the numbers change from one
@@ -47,13 +43,24 @@ func dropReasons() (map[uint32]string, error) {
 	return reasons, nil
 }
 
-// ordinary are reasons with which TCP frees packets that did their work: a reset
-// that was obeyed, what had arrived before, what was merged into a neighbour,
-// what still waited when its socket was closed.
-// None of it is a loss.
+// ordinary are reasons with which packets are freed that did their work: a reset
+// that was obeyed, what had arrived before, what was merged into a neighbour, what
+// still waited when its socket was closed; and no reason at all, which is mostly
+// clones. None of it is a loss, and the program passes over it.
 var ordinary = map[string]bool{
+	"SKB_CONSUMED": true, "SKB_NOT_DROPPED_YET": true, "NOT_SPECIFIED": true,
 	"TCP_RESET": true, "TCP_OLD_DATA": true, "TCP_OLD_ACK": true, "TCP_OLD_SEQUENCE": true, "TCP_OFOMERGE": true,
 	"QUEUE_PURGE": true,
+}
+
+// ordinaryReasons are the ordinary ones' numbers on this kernel, for the program.
+func ordinaryReasons(reasons map[uint32]string) (set [256]uint8) {
+	for n, name := range reasons {
+		if int(n) < len(set) && ordinary[name] {
+			set[n] = 1
+		}
+	}
+	return set
 }
 
 func (t *dropTable) reason(n uint32) string {
@@ -73,7 +80,7 @@ func (t *dropTable) read(b *batcher) error {
 			reason := t.reason(k.Reason)
 			// The kernel frees every ICMP message so that no socket waits for, after it acted on it.
 			icmp := k.Protocol == uint8(flow.ICMP) || k.Protocol == uint8(flow.ICMPv6)
-			if ordinary[reason] || icmp && reason == "NO_SOCKET" {
+			if icmp && reason == "NO_SOCKET" {
 				continue
 			}
 			*b.next() = flow.Event{Kind: flow.KindDrop, Time: now, Drop: &flow.Drop{

@@ -43,7 +43,7 @@ func Probe(cfg Config) []Feature {
 }
 
 func probeUnit(cfg Config, u unit, maps map[string]*ebpf.Map) []Feature {
-	coll, err := loadUnit(cfg, u, maps, 0)
+	coll, err := loadUnit(cfg, u, maps, newGates(cfg, 0, nil))
 	if err != nil {
 		return hookFeatures(u, err)
 	}

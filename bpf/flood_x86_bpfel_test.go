@@ -23,14 +23,15 @@ type floodFloodArgs struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	floodMapDrops       = "drops"
-	floodMapEvents      = "events"
-	floodMapFlows       = "flows"
-	floodMapSockets     = "sockets"
-	floodMapStats       = "stats"
-	floodProgFlood      = "flood"
-	floodVarSelfTgid    = "self_tgid"
-	floodVarWakeupBytes = "wakeup_bytes"
+	floodMapDrops           = "drops"
+	floodMapEvents          = "events"
+	floodMapFlows           = "flows"
+	floodMapSockets         = "sockets"
+	floodMapStats           = "stats"
+	floodProgFlood          = "flood"
+	floodVarOrdinaryReasons = "ordinary_reasons"
+	floodVarSelfTgid        = "self_tgid"
+	floodVarWakeupBytes     = "wakeup_bytes"
 )
 
 // loadFlood returns the embedded CollectionSpec for flood.
@@ -93,8 +94,9 @@ type floodMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type floodVariableSpecs struct {
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // floodObjects contains all objects after they have been loaded into the kernel.
@@ -138,8 +140,9 @@ func (m *floodMaps) Close() error {
 //
 // It can be passed to loadFloodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type floodVariables struct {
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // floodPrograms contains all programs after they have been loaded into the kernel.

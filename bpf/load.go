@@ -54,23 +54,32 @@ func closeMaps(maps map[string]*ebpf.Map) {
 	}
 }
 
+// gates are what the programs are told before they are loaded; c/config.h.
+type gates struct {
+	self     uint32
+	wakeup   uint64
+	ordinary [256]uint8
+}
+
+func newGates(cfg Config, self uint32, reasons map[uint32]string) gates {
+	// A small ring must wake its reader before it is full.
+	return gates{self, uint64(min(cfg.RingSize/4, 64<<10)), ordinaryReasons(reasons)}
+}
+
 // loadUnit loads one unit on the shared maps. A program that the kernel refuses
 // is left out when it is not required: the error names it, the rest is loaded.
-func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, self uint32) (*ebpf.Collection, error) {
+func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Collection, error) {
 	spec, err := u.spec()
 	if err != nil {
 		return nil, fmt.Errorf("read embedded BPF object %s: %w", u.name, err)
 	}
 	cfg.size(spec)
-	if v := spec.Variables["self_tgid"]; v != nil {
-		if err := v.Set(self); err != nil {
-			return nil, fmt.Errorf("set self_tgid of BPF object %s: %w", u.name, err)
-		}
-	}
-	if v := spec.Variables["wakeup_bytes"]; v != nil {
-		// A small ring must wake its reader before it is full.
-		if err := v.Set(uint64(min(cfg.RingSize/4, 64<<10))); err != nil {
-			return nil, fmt.Errorf("set wakeup_bytes of BPF object %s: %w", u.name, err)
+	for name, value := range map[string]any{"self_tgid": g.self, "wakeup_bytes": g.wakeup, "ordinary_reasons": g.ordinary} {
+		// A unit has only the gates that its programs look at.
+		if v := spec.Variables[name]; v != nil {
+			if err := v.Set(value); err != nil {
+				return nil, fmt.Errorf("set %s of BPF object %s: %w", name, u.name, err)
+			}
 		}
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})

@@ -16,15 +16,16 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	packetMapDrops          = "drops"
-	packetMapEvents         = "events"
-	packetMapFlows          = "flows"
-	packetMapSockets        = "sockets"
-	packetMapStats          = "stats"
-	packetProgPacketEgress  = "packet_egress"
-	packetProgPacketIngress = "packet_ingress"
-	packetVarSelfTgid       = "self_tgid"
-	packetVarWakeupBytes    = "wakeup_bytes"
+	packetMapDrops           = "drops"
+	packetMapEvents          = "events"
+	packetMapFlows           = "flows"
+	packetMapSockets         = "sockets"
+	packetMapStats           = "stats"
+	packetProgPacketEgress   = "packet_egress"
+	packetProgPacketIngress  = "packet_ingress"
+	packetVarOrdinaryReasons = "ordinary_reasons"
+	packetVarSelfTgid        = "self_tgid"
+	packetVarWakeupBytes     = "wakeup_bytes"
 )
 
 // loadPacket returns the embedded CollectionSpec for packet.
@@ -88,8 +89,9 @@ type packetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetVariableSpecs struct {
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // packetObjects contains all objects after they have been loaded into the kernel.
@@ -133,8 +135,9 @@ func (m *packetMaps) Close() error {
 //
 // It can be passed to loadPacketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetVariables struct {
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // packetPrograms contains all programs after they have been loaded into the kernel.

@@ -25,6 +25,7 @@ const (
 	socketProgSocketCreate   = "socket_create"
 	socketProgSocketSendmsg4 = "socket_sendmsg4"
 	socketProgSocketSendmsg6 = "socket_sendmsg6"
+	socketVarOrdinaryReasons = "ordinary_reasons"
 	socketVarSelfTgid        = "self_tgid"
 	socketVarWakeupBytes     = "wakeup_bytes"
 )
@@ -92,8 +93,9 @@ type socketMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketVariableSpecs struct {
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // socketObjects contains all objects after they have been loaded into the kernel.
@@ -137,8 +139,9 @@ func (m *socketMaps) Close() error {
 //
 // It can be passed to loadSocketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketVariables struct {
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // socketPrograms contains all programs after they have been loaded into the kernel.

@@ -16,16 +16,17 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	tcpMapDrops       = "drops"
-	tcpMapEvents      = "events"
-	tcpMapFlows       = "flows"
-	tcpMapSockets     = "sockets"
-	tcpMapStats       = "stats"
-	tcpProgTcpState   = "tcp_state"
-	tcpProgTcpTable   = "tcp_table"
-	tcpVarReportAll   = "report_all"
-	tcpVarSelfTgid    = "self_tgid"
-	tcpVarWakeupBytes = "wakeup_bytes"
+	tcpMapDrops           = "drops"
+	tcpMapEvents          = "events"
+	tcpMapFlows           = "flows"
+	tcpMapSockets         = "sockets"
+	tcpMapStats           = "stats"
+	tcpProgTcpState       = "tcp_state"
+	tcpProgTcpTable       = "tcp_table"
+	tcpVarOrdinaryReasons = "ordinary_reasons"
+	tcpVarReportAll       = "report_all"
+	tcpVarSelfTgid        = "self_tgid"
+	tcpVarWakeupBytes     = "wakeup_bytes"
 )
 
 // loadTcp returns the embedded CollectionSpec for tcp.
@@ -89,9 +90,10 @@ type tcpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcpVariableSpecs struct {
-	ReportAll   *ebpf.VariableSpec `ebpf:"report_all"`
-	SelfTgid    *ebpf.VariableSpec `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	ReportAll       *ebpf.VariableSpec `ebpf:"report_all"`
+	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // tcpObjects contains all objects after they have been loaded into the kernel.
@@ -135,9 +137,10 @@ func (m *tcpMaps) Close() error {
 //
 // It can be passed to loadTcpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcpVariables struct {
-	ReportAll   *ebpf.Variable `ebpf:"report_all"`
-	SelfTgid    *ebpf.Variable `ebpf:"self_tgid"`
-	WakeupBytes *ebpf.Variable `ebpf:"wakeup_bytes"`
+	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
+	ReportAll       *ebpf.Variable `ebpf:"report_all"`
+	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // tcpPrograms contains all programs after they have been loaded into the kernel.

@@ -44,7 +44,7 @@ static __always_inline int read_key(struct drop_key *k, struct sk_buff *skb)
 
 /* Attaches to the tracepoint kfree_skb; consume_skb(), the ordinary end of a packet, does not pass it. */
 SEC("tp_btf/kfree_skb")
-int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, enum skb_drop_reason reason)
+int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, u32 reason)
 {
 	u16 protocol = bpf_ntohs(skb->protocol);
 	struct drop_value *v, first = {};
@@ -54,11 +54,7 @@ int BPF_PROG(packet_dropped, struct sk_buff *skb, void *location, enum skb_drop_
 
 	if (protocol != ETH_P_IP && protocol != ETH_P_IPV6)
 		return 0;
-	/* Freed without a reason: mostly clones and the like, not losses. The numbers differ between kernels. */
-	if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
-		return 0;
-	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_CONSUMED) &&
-	    reason == bpf_core_enum_value(enum skb_drop_reason, SKB_CONSUMED))
+	if (reason < MAX_REASONS && ordinary_reasons[reason])
 		return 0;
 	if (read_key(&k, skb))
 		return 0;

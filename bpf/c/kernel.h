@@ -157,12 +157,6 @@ struct sk_buff {
 	unsigned char *head;
 };
 
-enum skb_drop_reason {
-	SKB_NOT_DROPPED_YET = 0,
-	SKB_CONSUMED,
-	SKB_DROP_REASON_NOT_SPECIFIED,
-};
-
 struct nsproxy {
 	struct net *net_ns;
 };

@@ -21,6 +21,10 @@ import (
 // advantage to any of them. The medians of the rounds' ratios are what counts.
 const rounds = 7
 
+// settle is how long the daemon is left alone after its start: what that costs is
+// another figure.
+const settle = 2 * time.Second
+
 // load drives one real server from one real client and gives a rate.
 type load struct {
 	unit  string
@@ -43,6 +47,7 @@ func overhead(b *testing.B, l load) {
 		for range rounds {
 			plain := l.drive(b, client, server)
 			d := start(b)
+			time.Sleep(settle)
 			with = append(with, l.drive(b, client, server)/plain)
 			cores = append(cores, d.stop(b))
 			stop := capture(b, server, tcpdump)
