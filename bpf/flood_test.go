@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/seed79351815/weir/bpf/lab"
@@ -120,7 +121,7 @@ func residentKiB(t testing.TB) int {
 func BenchmarkRingRead(b *testing.B) {
 	lab.RequireRoot(b)
 	cfg := quiet(b)
-	cfg.RingSize = 8 << 20
+	cfg.RingSize, cfg.Poll = 8<<20, time.Microsecond
 	c, err := Open(cfg)
 	if err != nil {
 		b.Fatal(err)
