@@ -19,6 +19,7 @@ type app struct {
 	out, err       io.Writer
 	outTTY, errTTY bool
 	lookup         func(string) (string, bool) // os.LookupEnv
+	environ        []string                    // os.Environ()
 
 	cfg     config
 	file    string // the configuration file that was read, empty for none
@@ -67,6 +68,9 @@ func (a *app) with(run runner) func(*cobra.Command, []string) error {
 			a.cfg.logLevel = "warn" // what goes well is of interest in a journal only
 		}
 		a.log = a.newLogger()
+		for _, s := range settings.Strangers(knownSettings(), a.environ) {
+			a.log.Warn(s)
+		}
 		return run(cmd.Context(), args)
 	}
 }

@@ -24,7 +24,7 @@ func mainStatus() int {
 	context.AfterFunc(ctx, stop)
 	// A reader that went away (| head) is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
-	a := &app{out: quietPipe{os.Stdout}, err: os.Stderr, lookup: os.LookupEnv,
+	a := &app{out: quietPipe{os.Stdout}, err: os.Stderr, lookup: os.LookupEnv, environ: os.Environ(),
 		outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr)}
 	return a.execute(ctx, os.Args[1:])
 }
