@@ -22,6 +22,7 @@
 #pragma once
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 typedef __u8 u8;
 typedef __u16 u16;
@@ -29,7 +30,7 @@ typedef __u32 u32;
 typedef __u64 u64;
 
 #define PARSE_WINDOW 64
-#define PARSE_SLACK 8 /* so that the last byte can be loaded with a whole word */
+#define PARSE_SLACK 16 /* so that the last byte can be loaded with a whole word, and one past that be read */
 
 #define PARSE_REST (~0ull)
 
@@ -56,9 +57,24 @@ struct parse_out {
 	u16 reason;
 };
 
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
+/* The window as an argument of a function that the verifier looks at by itself. */
+struct parse_window {
+	u8 bytes[PARSE_WINDOW + PARSE_SLACK];
+};
+
+/*
+ * A function that is verified once, and not again for every call. It takes
+ * pointers to structures, which it has to compare with NULL.
+ */
+#ifdef __bpf__
+#define parse_function __attribute__((noinline))
+#else
+#define parse_function static inline
 #endif
+
+/* <linux/stddef.h> makes a mere "inline" of it. */
+#undef __always_inline
+#define __always_inline inline __attribute__((always_inline))
 
 /*
  * Tells the verifier to forget what it knows of a position: one value with all
@@ -128,10 +144,11 @@ static __always_inline u64 parse_before(u64 marks)
 /* How many bytes parse_before() has. */
 static __always_inline u32 parse_count(u64 before)
 {
-	return ((before & PARSE_ONES) * PARSE_ONES) >> 56;
+	/* 8 at most; the verifier can be told 15. */
+	return (((before & PARSE_ONES) * PARSE_ONES) >> 56) & 15;
 }
 
-/* Makes ASCII letters small; what else it changes never becomes a letter, a digit or a hyphen. */
+/* Makes ASCII letters small. No other byte above 0x20 becomes a letter, a digit or a hyphen by it. */
 static __always_inline u64 parse_lower(u64 word)
 {
 	return word | PARSE_ONES * 0x20;

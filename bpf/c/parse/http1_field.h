@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Header fields. Names are compared a word at a time; of a field that does not
+ * matter nothing is looked at but that it is a line: a name, a colon, no control
+ * characters.
+ */
+#pragma once
+
+#include "http1_target.h"
+
+/* A line that was read to its CR, at i. */
+static __always_inline u32 http1_line_end(struct http1_state *s, const u8 *window, u32 i, u32 len)
+{
+	if (i + 1 < len && window[i + 1] == '\n') {
+		s->at = HTTP1_AT_NAME;
+		return i + 2;
+	}
+	s->at = HTTP1_AT_LF;
+	return i + 1;
+}
+
+static __always_inline u16 http1_control(u8 c)
+{
+	return c == '\n' ? HTTP1_BARE_LF : HTTP1_CONTROL;
+}
+
+/* Only framing and routing matter in requests and responses, the others in requests. */
+static __always_inline bool http1_matters(const struct http1_state *s)
+{
+	return s->header <= HTTP1_FIELD_UPGRADE || !(s->seen & HTTP1_RESPONSES);
+}
+
+/* A known name's colon at i, c. */
+static __always_inline u32 http1_named(struct http1_state *s, u8 c, u32 i, struct http1_out *out)
+{
+	u8 header = s->header;
+	u32 seen = 0;
+	u16 repeated = 0;
+
+	if (c != ':') {
+		http1_fail(s, out, c == ' ' || c == '\t' ? HTTP1_NAME_SPACE : HTTP1_NO_COLON);
+		return i;
+	}
+	s->at = HTTP1_AT_LINE;
+	if (!http1_matters(s))
+		return i + 1;
+	if (s->seen & HTTP1_IN_TRAILER) {
+		if (header > HTTP1_FIELD_HOST)
+			return i + 1;
+		http1_fail(s, out, HTTP1_TRAILER);
+		return i;
+	}
+	if (header == HTTP1_FIELD_LENGTH) {
+		seen = HTTP1_SEEN_LENGTH;
+		repeated = HTTP1_LENGTH_REPEATED;
+		s->number = 0;
+	} else if (header == HTTP1_FIELD_CODING) {
+		seen = HTTP1_SEEN_CODING;
+		repeated = HTTP1_CODING_REPEATED;
+	} else if (header == HTTP1_FIELD_HOST) {
+		seen = HTTP1_SEEN_HOST;
+		repeated = HTTP1_HOST_REPEATED;
+	} else if (header == HTTP1_FIELD_TRACE) {
+		seen = HTTP1_SEEN_TRACE;
+	}
+	if (s->seen & seen) {
+		if (repeated) {
+			http1_fail(s, out, repeated);
+			return i;
+		}
+		s->seen &= ~HTTP1_TRACED; /* of two traces neither is believed */
+		return i + 1;
+	}
+	s->seen |= seen;
+	s->at = HTTP1_AT_VALUE;
+	return i + 1;
+}
+
+/* The first word of a line, after which c comes. */
+static __always_inline u32 http1_name(struct http1_state *s, u64 word, u32 have, u8 c, u32 i, struct http1_out *out)
+{
+	u8 header;
+
+	if (!have) {
+		if (c == '\r') {
+			s->at = HTTP1_AT_HEAD_LF;
+			return i + 1;
+		}
+		http1_fail(s, out,
+			   c == ' ' || c == '\t' ? HTTP1_OBS_FOLD
+			   : c == ':'		 ? HTTP1_EMPTY_NAME
+						 : http1_control(c));
+		return i;
+	}
+	word = parse_lower(word);
+	if (have == 8) {
+		s->at = HTTP1_AT_NAME_REST;
+		if (word == parse_text("content-"))
+			s->header = HTTP1_FIELD_LENGTH;
+		else if (word == parse_text("connecti"))
+			s->header = HTTP1_FIELD_CONNECTION;
+		else if (word == parse_text("transfer"))
+			s->header = HTTP1_FIELD_CODING;
+		else if (word == parse_text("tracepar"))
+			s->header = HTTP1_FIELD_TRACE;
+		else
+			s->at = HTTP1_AT_NAME_OTHER;
+		return i;
+	}
+	/* parse_lower() has made spaces of the bytes that are not there. */
+	word &= ~(~0ull << (8 * have));
+	if (word == parse_text("host"))
+		header = HTTP1_FIELD_HOST;
+	else if (word == parse_text("upgrade"))
+		header = HTTP1_FIELD_UPGRADE;
+	else if (word == parse_text("expect"))
+		header = HTTP1_FIELD_EXPECT;
+	else {
+		s->at = c == ':' ? HTTP1_AT_LINE : HTTP1_AT_NAME_OTHER;
+		return c == ':' ? i + 1 : i;
+	}
+	s->header = header;
+	return http1_named(s, c, i, out);
+}
+
+/* The second word of a name whose first is one of four, or the third. */
+static __always_inline u32 http1_name_rest(struct http1_state *s, u64 word, u32 have, u8 c, u32 i,
+					   struct http1_out *out)
+{
+	u64 want = parse_text("length");
+
+	if (have < 8)
+		word = parse_lower(word) & ~(~0ull << (8 * have));
+	else
+		word = parse_lower(word);
+	if (s->at == HTTP1_AT_NAME_LAST)
+		want = parse_text("g");
+	else if (s->header == HTTP1_FIELD_CONNECTION)
+		want = parse_text("on");
+	else if (s->header == HTTP1_FIELD_CODING)
+		want = parse_text("-encodin");
+	else if (s->header == HTTP1_FIELD_TRACE)
+		want = parse_text("ent");
+	if (word != want) {
+		s->at = HTTP1_AT_NAME_OTHER;
+		return i;
+	}
+	if (have == 8) {
+		s->at = HTTP1_AT_NAME_LAST;
+		return i;
+	}
+	return http1_named(s, c, i, out);
+}
+
+/* Goes from the spaces before a value to the value. */
+static __always_inline u32 http1_value(struct http1_state *s, const u8 *window, u32 i, u32 len)
+{
+	u8 header = s->header;
+
+	if (window[i] == ' ' && i + 1 < len)
+		i++;
+	if (window[i] == ' ' || window[i] == '\t')
+		return i + 1;
+	s->have = 0;
+	if (header == HTTP1_FIELD_LENGTH)
+		s->at = HTTP1_AT_LENGTH;
+	else if (header == HTTP1_FIELD_HOST)
+		s->at = s->seen & HTTP1_ABSOLUTE ? HTTP1_AT_HOST_HASH : HTTP1_AT_HOST;
+	else if (header == HTTP1_FIELD_TRACE)
+		s->at = HTTP1_AT_TRACE;
+	else
+		s->at = HTTP1_AT_LIST;
+	return i;
+}
+
+/* The rest of a line that does not matter, as much as there is. */
+static __always_inline u32 http1_line(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
+{
+	u32 zero = http1_zero(s), n = 8;
+	u8 c;
+
+	for (int k = 0; k < PARSE_WINDOW / 8 + 1; k++) {
+		i = (i + zero) & 127;
+		if (i >= len || i >= PARSE_WINDOW || n < 8)
+			break;
+		n = parse_count(parse_before(parse_below(parse_load(window + i), 0x20) | parse_mark(len - i)));
+		i += n;
+	}
+	if (i >= len || i >= PARSE_WINDOW)
+		return i;
+	c = window[i];
+	if (c == '\t')
+		return i + 1;
+	if (c == '\r')
+		return http1_line_end(s, window, i, len);
+	http1_fail(s, out, http1_control(c));
+	return i;
+}
+
+/* A digit of Content-Length, or what ends it. */
+static __always_inline u32 http1_length(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
+					struct http1_out *out)
+{
+	u32 digit = (u8)(c - '0');
+
+	if (digit < 10) {
+		s->number = s->number * 10 + digit;
+		if (++s->have > 18)
+			http1_fail(s, out, HTTP1_LENGTH_LONG);
+		return i + 1;
+	}
+	if (s->have && (c == ' ' || c == '\t')) {
+		s->have = 0;
+		s->at = HTTP1_AT_VALUE_END;
+		return i + 1;
+	}
+	if (s->have && c == '\r') {
+		s->have = 0;
+		return http1_line_end(s, window, i, len);
+	}
+	http1_fail(s, out, HTTP1_LENGTH_FORM);
+	return i;
+}
+
+/* A member of Connection, Transfer-Encoding, Upgrade or Expect, or its first 8 bytes; c comes then. */
+static __always_inline u32 http1_member(struct http1_state *s, u64 word, u32 have, u8 c, const u8 *window, u32 i,
+					u32 len, struct http1_out *out)
+{
+	u8 header = s->header;
+
+	word = parse_lower(word);
+	if (have < 8)
+		word &= ~(~0ull << (8 * have));
+	if (header == HTTP1_FIELD_CODING) {
+		if (word == parse_text("chunked")) {
+			s->at = HTTP1_AT_VALUE_END;
+			return i;
+		}
+		http1_fail(s, out, HTTP1_CODING_FORM);
+		return i;
+	}
+	if (!have) {
+		if (c == ',' || c == ' ' || c == '\t')
+			return i + 1;
+		if (c == '\r')
+			return http1_line_end(s, window, i, len);
+		http1_fail(s, out, http1_control(c));
+		return i;
+	}
+	s->at = have == 8 ? HTTP1_AT_LIST_REST : HTTP1_AT_LIST_NEXT;
+	if (header == HTTP1_FIELD_CONNECTION) {
+		if (word == parse_text("close"))
+			s->seen |= HTTP1_SAID_CLOSE;
+		else if (word == parse_text("upgrade"))
+			s->seen |= HTTP1_SAID_UPGRADE;
+		else if (word == parse_text("keep-ali"))
+			s->at = HTTP1_AT_LIST_LAST;
+	} else if (header == HTTP1_FIELD_UPGRADE) {
+		s->seen |= HTTP1_SEEN_UPGRADE;
+		if (word == parse_text("websocke"))
+			s->at = HTTP1_AT_LIST_LAST;
+		else if (word == parse_text("h2c"))
+			s->seen |= HTTP1_H2C;
+	} else if (word == parse_text("100-cont")) {
+		s->at = HTTP1_AT_LIST_LAST;
+	}
+	return i;
+}
+
+/* The second word of a member whose first is one of three. */
+static __always_inline u32 http1_member_rest(struct http1_state *s, u64 word, u32 have, u32 i)
+{
+	u8 header = s->header;
+
+	s->at = HTTP1_AT_LIST_NEXT;
+	if (have == 8) {
+		s->at = HTTP1_AT_LIST_REST;
+		return i;
+	}
+	word = parse_lower(word) & ~(~0ull << (8 * have));
+	if (header == HTTP1_FIELD_CONNECTION && word == parse_text("ve"))
+		s->seen |= HTTP1_SAID_KEEP;
+	else if (header == HTTP1_FIELD_UPGRADE && word == parse_text("t"))
+		s->seen |= HTTP1_WEBSOCKET;
+	else if (header == HTTP1_FIELD_EXPECT && word == parse_text("inue"))
+		s->seen |= HTTP1_EXPECT;
+	return i;
+}
+
+/* What may stand after a value or a member of a list. */
+static __always_inline u32 http1_value_end(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
+					   struct http1_out *out)
+{
+	u8 header = s->header;
+	u16 reason = HTTP1_LIST_FORM;
+
+	if (c == ' ' || c == '\t')
+		return i + 1;
+	if (c == '\r')
+		return http1_line_end(s, window, i, len);
+	if (c == ',' && s->at == HTTP1_AT_LIST_NEXT) {
+		s->at = HTTP1_AT_LIST;
+		return i + 1;
+	}
+	if (header == HTTP1_FIELD_LENGTH)
+		reason = HTTP1_LENGTH_FORM;
+	else if (header == HTTP1_FIELD_CODING)
+		reason = HTTP1_CODING_FORM;
+	else if (header == HTTP1_FIELD_HOST)
+		reason = HTTP1_HOST_FORM;
+	http1_fail(s, out, reason);
+	return i;
+}
+
+/* Host, where it has to be compared with the target's. */
+static __always_inline u32 http1_host(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
+				      struct http1_out *out)
+{
+	if (c > ' ' && c != ',' && c != '@') {
+		s->host = http1_hash_host(s->host, c);
+		return i + 1;
+	}
+	s->at = HTTP1_AT_VALUE_END;
+	return http1_value_end(s, c, window, i, len, out);
+}
+
+/* The value of traceparent, as far as it is one: to a space, a control character or 55 bytes. */
+static __always_inline u32 http1_trace(struct http1_state *s, const u8 *window, u32 i, u32 len,
+				       struct http1_capture *cap)
+{
+	u64 word = parse_load(window + i);
+	u64 before = parse_before(parse_below(word, 0x21) | parse_mark(len - i));
+	u32 n = parse_count(before), at = cap->trace_len;
+
+	if (at < 56) {
+		parse_store(cap->trace + at, word & before);
+		cap->trace_len = at + n;
+	}
+	i += n;
+	if (n == 8 || i >= len)
+		return i;
+	if (cap->trace_len == HTTP1_TRACEPARENT)
+		s->seen |= HTTP1_TRACED;
+	else
+		cap->trace_len = 0;
+	s->at = HTTP1_AT_LINE;
+	return i;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The turns of http1_step(), by the kinds of enum http1_at. Each returns the new position. */
+#pragma once
+
+#include "http1_body.h"
+
+/*
+ * Reads a word. It is complete with 8 bytes, or where a byte ends it: a cut in
+ * between changes nothing.
+ */
+static __always_inline u32 http1_collect(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out,
+					 struct http1_capture *cap)
+{
+	u8 at = s->at, c;
+	u32 have = s->have & 7, room = 8 - have, n;
+	u64 word = parse_load(window + i), before;
+
+	before = parse_below(word, 0x21) | parse_equal(word, at >= HTTP1_AT_LIST ? ',' : ':');
+	before = parse_before(before | parse_mark(len - i < room ? len - i : room));
+	n = parse_count(before);
+	word = s->word | (word & before) << (8 * have);
+	have += n;
+	i += n;
+	if (have < 8 && i >= len) {
+		s->word = word;
+		s->have = have;
+		return i;
+	}
+	s->word = 0;
+	s->have = 0;
+	c = window[i];
+	switch (at) {
+	case HTTP1_AT_REQUEST:
+		return http1_method(s, word, have, c, i, out, cap);
+	case HTTP1_AT_RESPONSE:
+		if (!http1_version(s, word, have, HTTP1_AT_STATUS_SPACE))
+			http1_fail(s, out, HTTP1_BAD_START);
+		return i;
+	case HTTP1_AT_VERSION:
+		if (!http1_version(s, word, have, HTTP1_AT_VERSION_END))
+			http1_fail(s, out, have ? HTTP1_BAD_VERSION : HTTP1_NO_VERSION);
+		else if (i < len && c == '\r')
+			return http1_line_end(s, window, i, len);
+		return i;
+	case HTTP1_AT_STATUS:
+		return http1_status(s, word, have, c, i, out);
+	case HTTP1_AT_NAME:
+		return http1_name(s, word, have, c, i, out);
+	case HTTP1_AT_LIST:
+		return http1_member(s, word, have, c, window, i, len, out);
+	case HTTP1_AT_LIST_LAST:
+		return http1_member_rest(s, word, have, i);
+	}
+	return http1_name_rest(s, word, have, c, i, out);
+}
+
+/* Passes over bytes that do not matter, up to 8 and the one that ends them. */
+static __always_inline u32 http1_pass(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
+{
+	u8 at = s->at, c;
+	u64 word = parse_load(window + i), marks;
+	u32 n;
+
+	if (at <= HTTP1_AT_EXTENSION) {
+		marks = parse_below(word, 0x20);
+	} else {
+		c = at == HTTP1_AT_NAME_OTHER ? ':' : at == HTTP1_AT_QUERY ? '#' : ',';
+		marks = parse_below(word, at == HTTP1_AT_LIST_REST ? 0x20 : 0x21) | parse_equal(word, c);
+		if (at == HTTP1_AT_HOST)
+			marks |= parse_equal(word, '@');
+	}
+	n = parse_count(parse_before(marks | parse_mark(len - i)));
+	i += n;
+	if (n == 8 || i >= len)
+		return i;
+	c = window[i];
+	switch (at) {
+	case HTTP1_AT_NAME_OTHER:
+		if (c != ':') {
+			http1_fail(s, out, c == ' ' || c == '\t' ? HTTP1_NAME_SPACE : HTTP1_NO_COLON);
+			return i;
+		}
+		s->at = HTTP1_AT_LINE;
+		return i + 1;
+	case HTTP1_AT_QUERY:
+		if (c == ' ') {
+			s->at = HTTP1_AT_VERSION;
+			return i + 1;
+		}
+		http1_fail(s, out,
+			   c == '#'		    ? HTTP1_FRAGMENT
+			   : c == '\r' || c == '\n' ? HTTP1_NO_VERSION
+						    : HTTP1_BAD_TARGET);
+		return i;
+	case HTTP1_AT_HOST:
+		s->at = HTTP1_AT_VALUE_END;
+		return i;
+	case HTTP1_AT_LIST_REST:
+		if (c == ',') {
+			s->at = HTTP1_AT_LIST;
+			return i + 1;
+		}
+		break;
+	}
+	if (c == '\t')
+		return i + 1;
+	if (c != '\r') {
+		http1_fail(s, out, at == HTTP1_AT_EXTENSION ? HTTP1_CHUNK_EXTENSION : http1_control(c));
+		return i;
+	}
+	if (at != HTTP1_AT_EXTENSION)
+		return http1_line_end(s, window, i, len);
+	s->at = HTTP1_AT_CHUNK_LF;
+	return i + 1;
+}
+
+/* A line feed that has to come: what went before depends on it. */
+static __always_inline u32 http1_lf(struct http1_state *s, u8 at, u8 c, u32 i, struct http1_out *out)
+{
+	if (c != '\n') {
+		http1_fail(s, out,
+			   at == HTTP1_AT_CHUNK_END  ? HTTP1_CHUNK_END
+			   : at == HTTP1_AT_EMPTY_LF ? HTTP1_BAD_START
+						     : HTTP1_BARE_CR);
+		return i;
+	}
+	if (at == HTTP1_AT_LF) {
+		s->at = HTTP1_AT_NAME;
+	} else if (at == HTTP1_AT_CHUNK_LF) {
+		http1_chunk(s);
+	} else if (at == HTTP1_AT_CHUNK_END) {
+		s->at = HTTP1_AT_CHUNK_SIZE;
+	} else if (at == HTTP1_AT_EMPTY_LF) {
+		s->at = HTTP1_AT_REQUEST;
+	} else if (s->seen & HTTP1_IN_TRAILER) {
+		http1_end(s, out);
+	} else {
+		http1_head(s, i + 1, out);
+	}
+	return i + 1;
+}
+
+/* One byte. */
+static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out,
+				      struct http1_capture *cap)
+{
+	u8 at = s->at, c = window[i];
+
+	switch (at) {
+	case HTTP1_AT_EMPTY_LF:
+	case HTTP1_AT_LF:
+	case HTTP1_AT_HEAD_LF:
+	case HTTP1_AT_CHUNK_LF:
+	case HTTP1_AT_CHUNK_END:
+		return http1_lf(s, at, c, i, out);
+	case HTTP1_AT_METHOD:
+		if (c == ' ') {
+			s->have = 0;
+			s->at = HTTP1_AT_TARGET;
+		} else if (!http1_method_byte(c) || ++s->have > 16) {
+			http1_fail(s, out, HTTP1_BAD_METHOD);
+			return i;
+		}
+		return i + 1;
+	case HTTP1_AT_TARGET:
+		return http1_target(s, c, i, out, cap);
+	case HTTP1_AT_SCHEME:
+		return http1_scheme(s, c, i, out);
+	case HTTP1_AT_AUTHORITY:
+		return http1_authority(s, c, i, out, cap);
+	case HTTP1_AT_STAR:
+		if (c != ' ')
+			break;
+		s->key = http1_segment_end(s->key, s->segment, 0, 1);
+		s->have = 0;
+		s->at = HTTP1_AT_VERSION;
+		return i + 1;
+	case HTTP1_AT_VERSION_END:
+		if (c == '\r')
+			return http1_line_end(s, window, i, len);
+		break;
+	case HTTP1_AT_STATUS_SPACE:
+		if (c != ' ')
+			break;
+		s->at = HTTP1_AT_STATUS;
+		return i + 1;
+	case HTTP1_AT_VALUE:
+		return http1_value(s, window, i, len);
+	case HTTP1_AT_LENGTH:
+		return http1_length(s, c, window, i, len, out);
+	case HTTP1_AT_VALUE_END:
+	case HTTP1_AT_LIST_NEXT:
+		return http1_value_end(s, c, window, i, len, out);
+	case HTTP1_AT_HOST_HASH:
+		return http1_host(s, c, window, i, len, out);
+	case HTTP1_AT_CHUNK_SIZE:
+		return http1_chunk_size(s, c, i, out);
+	case HTTP1_AT_CHUNK_CR:
+		if (c != '\r')
+			break;
+		s->at = HTTP1_AT_CHUNK_END;
+		return i + 1;
+	case HTTP1_AT_FAILED:
+		http1_fail(s, out, s->status);
+		return i;
+	}
+	http1_fail(s, out,
+		   at == HTTP1_AT_STAR		 ? HTTP1_BAD_TARGET
+		   : at == HTTP1_AT_VERSION_END	 ? (c == '\n' ? HTTP1_BARE_LF : HTTP1_BAD_VERSION)
+		   : at == HTTP1_AT_STATUS_SPACE ? HTTP1_BAD_STATUS
+		   : at == HTTP1_AT_CHUNK_CR	 ? HTTP1_CHUNK_END
+		   : at == HTTP1_AT_HELD	 ? HTTP1_SWITCH_PENDING
+						 : HTTP1_AFTER_CLOSE);
+	return i;
+}
+
+/*
+ * One turn: position and end of the window are in the low two bytes of where.
+ * What follows most often is done in the same turn.
+ */
+parse_function u32 http1_turn(struct http1_state *s, const struct parse_window *w, u32 where, struct http1_out *out,
+			      struct http1_capture *cap)
+{
+	u32 i = where & 127, len = where >> 8 & 127;
+	const u8 *window;
+	u8 at;
+
+	if (!s || !w || !out || !cap || i >= PARSE_WINDOW)
+		return i;
+	window = w->bytes;
+	at = s->at;
+	if (at < HTTP1_AT_LINE)
+		i = http1_collect(s, window, i, len, out, cap);
+	else if (at == HTTP1_AT_PATH)
+		i = http1_path(s, window, i, len, out, cap);
+	else if (at > HTTP1_AT_LINE && at < HTTP1_AT_PATH)
+		i = http1_pass(s, window, i, len, out);
+	else if (at == HTTP1_AT_TRACE)
+		i = http1_trace(s, window, i, len, cap);
+	else if (at > HTTP1_AT_TRACE)
+		i = http1_byte(s, window, i, len, out, cap);
+	if (s->at == HTTP1_AT_VALUE && i < len && i < PARSE_WINDOW)
+		i = http1_value(s, window, i, len);
+	if (s->at == HTTP1_AT_LINE)
+		i = http1_line(s, window, i, len, out);
+	return i;
+}
