@@ -188,7 +188,7 @@ static __always_inline void http1_init(struct http1_state *s, bool responses)
  */
 #define HTTP1_TURNS 48
 
-/* See parse.h. With OUT_ERROR the bytes before the offending one count as consumed. */
+/* See parse.h. With OUT_ERROR what counts as consumed ends where the error shows. */
 static __always_inline u32 http1_step(struct http1_state *s, const u8 *window, u32 len, struct http1_out *out,
 				      struct http1_capture *cap)
 {

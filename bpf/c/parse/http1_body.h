@@ -30,7 +30,7 @@ static __always_inline u16 http1_head_fault(const struct http1_state *s, u32 con
 		return HTTP1_HOST_MISSING;
 	if (seen & HTTP1_ABSOLUTE && seen & HTTP1_SEEN_HOST && s->authority != s->host)
 		return HTTP1_HOST_MISMATCH;
-	if (s->method == HTTP1_CONNECT && (seen & HTTP1_SEEN_CODING || s->number))
+	if (s->method == HTTP1_CONNECT && (seen & HTTP1_SEEN_CODING || (seen & HTTP1_SEEN_LENGTH && s->number)))
 		return HTTP1_CONNECT_BODY;
 	return 0;
 }

@@ -92,6 +92,7 @@ static __always_inline void http1_fail(struct http1_state *s, struct http1_out *
 {
 	s->at = HTTP1_AT_FAILED;
 	s->status = reason;
+	s->skip = PARSE_REST;
 	out->flags = OUT_ERROR;
 	out->reason = reason;
 }

@@ -152,15 +152,13 @@ static __always_inline u32 http1_path(struct http1_state *s, const u8 *window, u
 	http1_keep(cap, parse_load(bytes), n < 8 ? n : 8);
 	http1_keep(cap, parse_load(bytes + 8), n > 8 ? n - 8 : 0);
 	s->have = have;
-	if (end) {
-		if (!http1_path_end(s, out, end - 1))
-			return i;
+	s->segment = segment;
+	s->shape = shape;
+	if (end && http1_path_end(s, out, end - 1)) {
 		key = http1_segment_end(key, segment, shape, have);
 		i++;
 	}
 	s->key = key;
-	s->segment = segment;
-	s->shape = shape;
 	return i;
 }
 
