@@ -4,19 +4,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-	"strconv"
 )
 
 // none stands where there is nothing to hash.
 const none = "000000000000"
 
+const digits = "0123456789abcdef"
+
 // Fingerprint is the JA4 of a TLS client over TCP, like
 // "t13d1516h2_8daaf6152771_e5627efa2ab1".
 func (h *Hello) Fingerprint() string {
 	out := make([]byte, 0, 36)
+	text := make([]byte, 0, 512)
 	out = append(h.head(out), '_')
-	out = append(digest(out, h.ciphers(nil)), '_')
-	return string(digest(out, h.rest(nil)))
+	out = append(digest(out, h.ciphers(text)), '_')
+	return string(digest(out, h.rest(text)))
 }
 
 // Raw is the fingerprint before it is hashed (JA4_r).
@@ -71,8 +73,7 @@ func alpn(name string) string {
 	if first, last := name[0], name[len(name)-1]; alphanumeric(first) && alphanumeric(last) {
 		return string([]byte{first, last})
 	}
-	digits := hex.EncodeToString([]byte{name[0], name[len(name)-1]})
-	return digits[:1] + digits[3:]
+	return string([]byte{digits[name[0]>>4], digits[name[len(name)-1]&15]})
 }
 
 func alphanumeric(c byte) bool {
@@ -102,7 +103,7 @@ func list(out []byte, values []uint16) []byte {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(out, strconv.FormatUint(0x10000|uint64(v), 16)[1:]...)
+		out = append(out, digits[v>>12], digits[v>>8&15], digits[v>>4&15], digits[v&15])
 	}
 	return out
 }
