@@ -1,117 +1,172 @@
-//go:build cgo && linux
-
 package native
 
-/*
-#cgo CFLAGS: -O2 -Wall -Wextra -Werror -Wpadded -Wno-unknown-pragmas
-#include <stdlib.h>
-#include <string.h>
-#include "../c/parse/http1_drive.h"
-#include "../c/parse/drive.h"
-
-static void http1_more(struct http1d_run *r)
-{
-	while (http1d_drive_turn(r))
-		;
-	http1d_drive_end(r);
-}
-
-static void http1_drive(struct http1d_run *r)
-{
-	for (u32 i = 0; i < r->repeat; i++)
-		if (http1d_drive_begin(r))
-			http1_more(r);
-}
-
-static u8 http1_detects(const u8 *bytes, u32 len)
-{
-	u8 window[PARSE_WINDOW + PARSE_SLACK];
-
-	memset(window, 0xa5, sizeof(window));
-	memcpy(window, bytes, len);
-	return http1_detect(window, len);
-}
-*/
-import "C"
-
 import (
+	"bytes"
 	"fmt"
-	"unsafe"
+	"strings"
 )
 
-// HTTP1 runs the parser. One goroutine uses it at a time.
-type HTTP1 struct{ run *C.struct_http1d_run }
+// What a step of a parser tells: enum parse_flag.
+const (
+	FlagHead   = 1
+	FlagEnd    = 2
+	FlagError  = 4
+	FlagSwitch = 8
+)
 
-// NewHTTP1 returns a parser that Close frees.
-func NewHTTP1() *HTTP1 {
-	h := &HTTP1{(*C.struct_http1d_run)(C.calloc(1, C.sizeof_struct_http1d_run))}
-	if a, b := unsafe.Sizeof(HTTP1Told{}), unsafe.Sizeof(C.struct_http1d_told{}); a != b {
-		panic(fmt.Sprintf("native: HTTP1Told has %d bytes, struct http1d_told %d", a, b))
+// HTTP1Reason is why the HTTP/1 parser gave up: enum http1_reason.
+type HTTP1Reason uint16
+
+// http1Reasons are numbered from http1FirstReason on; a test holds them against the header.
+var http1Reasons = [...]string{
+	"bad start", "bad method", "http2 preface", "bad target", "fragment", "userinfo", "no version", "bad version", "bad status",
+	"bare cr", "bare lf", "obs fold", "name space", "no colon", "empty name", "control",
+	"length form", "length long", "length repeated", "coding form", "coding repeated", "coding in 1 0", "length and coding",
+	"host missing", "host repeated", "host form", "host mismatch", "list form",
+	"chunk size", "chunk long", "chunk extension", "chunk end", "trailer",
+	"connect body", "request unknown", "switch unasked", "switch pending", "after close", "head long", "truncated",
+}
+
+const http1FirstReason = 100
+
+// String is the reason's name.
+func (r HTTP1Reason) String() string { return reason(uint16(r)-http1FirstReason, http1Reasons[:]) }
+
+// HTTP1Out is struct http1_out.
+type HTTP1Out struct {
+	Flags, Kind                         uint8
+	Reason                              HTTP1Reason
+	Method, Request, BodyKind, Reserved uint8
+	Status, Marks                       uint16
+	Head                                uint32
+	Body, Key, Total                    uint64
+}
+
+// HTTP1Capture is struct http1_capture.
+type HTTP1Capture struct {
+	PathLen, TraceLen uint8
+	_                 [6]byte
+	MethodBytes       [8]byte
+	PathBytes         [112]byte
+	TraceBytes        [64]byte
+}
+
+// HTTP1Told is struct http1d_told: what one step told, At bytes into the stream.
+type HTTP1Told struct {
+	At, Reserved uint32
+	HTTP1Out
+	HTTP1Capture
+}
+
+// HTTP1Run is a run of the HTTP/1 parser.
+type HTTP1Run = Run[HTTP1State, HTTP1Out, HTTP1Capture, [MaxTold]HTTP1Told]
+
+// HTTP1State is struct http1d_state: what a direction keeps, and the queue of
+// requests.
+type HTTP1State [80]byte
+
+// LoadHTTP1 puts a stream into r for one run.
+func LoadHTTP1(r *HTTP1Run, s Stream, cut Cut) {
+	r.Load(s.Bytes, s.argument(), cut)
+	r.EOF = s.EOF
+}
+
+// TellHTTP1 is what was told in the last run of r, a line for each.
+func TellHTTP1(r *HTTP1Run) []string {
+	var lines []string
+	for i := range min(int(r.Notes), MaxTold) {
+		lines = append(lines, r.Told[i].String())
 	}
-	return h
+	return lines
 }
 
-// Close frees the parser.
-func (h *HTTP1) Close() { C.free(unsafe.Pointer(h.run)) }
+// Kinds of messages, bodies and requests, and marks: as in http1.h.
+const (
+	KindRequest  = 1
+	KindResponse = 2
+	KindInterim  = 3
 
-// Run shows a stream to the parser and returns what it told: valid until the next
-// run. A stream is at most MaxStream bytes, and no more than MaxTold things are
-// told of it.
-func (h *HTTP1) Run(s Stream, cut Cut) []HTTP1Told {
-	h.run.argument, h.run.eof = C.u32(s.argument()), cbool(s.EOF)
-	h.load(s.Bytes, cut)
-	C.http1_drive(h.run)
-	return h.told()
-}
+	BodyNone    = 0
+	BodyLength  = 1
+	BodyChunked = 2
+	BodyClose   = 3
 
-// More goes on with the stream of the last run; offsets begin with these bytes.
-func (h *HTTP1) More(bytes []byte, cut Cut) []HTTP1Told {
-	h.load(bytes, cut)
-	h.run.at, h.run.cut, h.run.notes = 0, 0, 0
-	C.http1_more(h.run)
-	return h.told()
-}
+	AskedUnknown = 0
+	AskedPlain   = 1
+	AskedHead    = 2
+	AskedConnect = 3
+	AskedUpgrade = 4
 
-func (h *HTTP1) load(bytes []byte, cut Cut) {
-	r := h.run
-	r.len, r.window, r.repeat, r.poison = C.u32(len(bytes)), C.u32(cut.Window), 1, C.u8(cut.Poison)
-	if r.window == 0 {
-		r.window = C.PARSE_WINDOW
+	MarkKeepAlive = 1
+	MarkVersion1  = 2
+	MarkQuery     = 4
+	MarkExpect    = 8
+	MarkAbsolute  = 16
+	MarkTraced    = 32
+	MarkWebsocket = 64
+	MarkH2C       = 128
+)
+
+var (
+	http1Methods = [...]string{"", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+	http1Kinds   = [...]string{"", "request", "response", "interim"}
+	http1Bodies  = [...]string{"none", "length", "chunked", "close"}
+	http1Marks   = [...]string{"keep-alive", "1.1", "query", "expect", "absolute", "traced", "websocket", "h2c"}
+)
+
+// Method is the name of the method, of one that is not known its first 8 bytes.
+func (t *HTTP1Told) Method() string {
+	if m := http1Methods[t.HTTP1Out.Method]; m != "" {
+		return m
 	}
-	for i, at := range cut.At {
-		r.cuts[i] = C.u32(at)
+	return string(bytes.TrimRight(t.MethodBytes[:], "\x00"))
+}
+
+// Path is as much of the path as was captured.
+func (t *HTTP1Told) Path() string { return string(t.PathBytes[:t.PathLen]) }
+
+// Trace is the traceparent, if there was one.
+func (t *HTTP1Told) Trace() string {
+	if t.Marks&MarkTraced == 0 {
+		return ""
 	}
-	r.cuts[len(cut.At)] = ^C.u32(0)
-	copy(unsafe.Slice((*byte)(&r.stream[0]), len(r.stream)), bytes)
+	return string(t.TraceBytes[:t.TraceLen])
 }
 
-func (h *HTTP1) told() []HTTP1Told {
-	return unsafe.Slice((*HTTP1Told)(unsafe.Pointer(&h.run.told[0])), min(int(h.run.notes), MaxTold))
-}
-
-// State returns the parser's state after the last run.
-func (h *HTTP1) State() []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&h.run.state)), unsafe.Sizeof(h.run.state))
-}
-
-// RunHTTP1 runs a struct http1d_run, as it is in the kernel's map.
-func RunHTTP1(run []byte) error {
-	if len(run) != C.sizeof_struct_http1d_run {
-		return fmt.Errorf("struct http1d_run has %d bytes, not %d", C.sizeof_struct_http1d_run, len(run))
+// String is one line with all that is valid.
+func (t *HTTP1Told) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d:", t.At)
+	if t.Flags&FlagError != 0 {
+		fmt.Fprintf(&b, " error %d %v", t.Reason, t.Reason)
+		return b.String()
 	}
-	C.http1_drive((*C.struct_http1d_run)(unsafe.Pointer(&run[0])))
-	return nil
-}
-
-// DetectHTTP1 is http1_detect() for a stream that begins like this.
-func DetectHTTP1(begin []byte) int {
-	begin = append(make([]byte, 0, C.PARSE_WINDOW), begin[:min(len(begin), C.PARSE_WINDOW)]...)
-	return int(C.http1_detects((*C.u8)(unsafe.SliceData(begin)), C.u32(len(begin))))
-}
-
-func cbool(b bool) C.u8 {
-	if b {
-		return 1
+	fmt.Fprintf(&b, " %s", http1Kinds[t.Kind])
+	if t.Flags&FlagHead != 0 {
+		switch t.Kind {
+		case KindRequest:
+			fmt.Fprintf(&b, " %s %q asked=%d key=%016x", t.Method(), t.Path(), t.Request, t.Key)
+			if trace := t.Trace(); trace != "" {
+				fmt.Fprintf(&b, " trace=%s", trace)
+			}
+		default:
+			fmt.Fprintf(&b, " %d", t.Status)
+		}
+		fmt.Fprintf(&b, " head=%d body=%s", t.Head, http1Bodies[t.BodyKind])
+		if t.BodyKind == BodyLength {
+			fmt.Fprintf(&b, "=%d", t.Body)
+		}
+		for i, mark := range http1Marks {
+			if t.Marks>>i&1 != 0 {
+				fmt.Fprintf(&b, " %s", mark)
+			}
+		}
 	}
-	return 0
+	if t.Flags&FlagEnd != 0 {
+		fmt.Fprintf(&b, " end total=%d", t.Total)
+	}
+	if t.Flags&FlagSwitch != 0 {
+		b.WriteString(" switch")
+	}
+	return b.String()
 }

@@ -12,8 +12,7 @@ import (
 // Every way to be read in two ways has its own reason, and what went before it
 // is still told. at is where the offending byte is.
 func TestHTTP1Errors(t *testing.T) {
-	h := NewHTTP1()
-	defer h.Close()
+	h := new(HTTP1Run)
 	post := func(fields string) string { return "POST / HTTP/1.1\r\n" + host + fields + "\r\n0123456789" }
 	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\n" + host + "\r\n" }
 	chunked := func(body string) string {
@@ -85,7 +84,7 @@ func TestHTTP1Errors(t *testing.T) {
 				streams = append(streams, response(asked, s))
 			}
 			for _, s := range streams {
-				told := h.Run(s, Cut{})
+				told := run(h, s, Cut{})
 				if len(told) == 0 || told[len(told)-1].Flags != FlagError || told[len(told)-1].Reason.String() != test.reason {
 					t.Errorf("%q: %s", s.Bytes, strings.Join(tell(h, s, Cut{}), "; "))
 				}
@@ -100,10 +99,15 @@ func TestHTTP1Errors(t *testing.T) {
 	}
 }
 
+// more goes on with the last run's stream.
+func more(h *HTTP1Run, bytes []byte) []HTTP1Told {
+	MoreHTTP1(h, bytes)
+	return h.Told[:min(int(h.Notes), MaxTold)]
+}
+
 // A head may have any length up to a limit, and is followed at any length.
 func TestHTTP1LongHead(t *testing.T) {
-	h := NewHTTP1()
-	defer h.Close()
+	h := new(HTTP1Run)
 	line := []byte("X: " + strings.Repeat("y", 0xfff0-5) + "\r\n")
 	for _, test := range []struct {
 		lines int
@@ -112,13 +116,13 @@ func TestHTTP1LongHead(t *testing.T) {
 		{16, `2: request GET "/" asked=1 head=1048347 body=none keep-alive 1.1 end total=1048347`},
 		{17, "2: error 138 head long"},
 	} {
-		told := h.Run(Stream{Bytes: []byte("GET / HTTP/1.1\r\n" + host)}, Cut{})
+		told := run(h, Stream{Bytes: []byte("GET / HTTP/1.1\r\n" + host)}, Cut{})
 		for range test.lines {
-			if told = h.More(line, Cut{}); len(told) > 0 {
+			if told = more(h, line); len(told) > 0 {
 				t.Fatalf("told within the head: %v", &told[0])
 			}
 		}
-		told = h.More([]byte("\r\n"), Cut{})
+		told = more(h, []byte("\r\n"))
 		if len(told) != 1 || keyField.ReplaceAllString(told[0].String(), "") != test.want {
 			t.Errorf("%d lines: told %v, want %s", test.lines, told, test.want)
 		}
@@ -127,8 +131,7 @@ func TestHTTP1LongHead(t *testing.T) {
 
 // Behind a request that may switch protocols nothing is read before the answer.
 func TestHTTP1Held(t *testing.T) {
-	h := NewHTTP1()
-	defer h.Close()
+	h := new(HTTP1Run)
 	for _, head := range []string{
 		"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
 		"GET / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: x\r\n\r\n",
@@ -150,8 +153,7 @@ func TestHTTP1Held(t *testing.T) {
 
 // What is said of a message does not change by what comes after it.
 func TestHTTP1SaysWhatWasBeforeAnError(t *testing.T) {
-	h := NewHTTP1()
-	defer h.Close()
+	h := new(HTTP1Run)
 	got := tell(h, request("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b\r\n"), Cut{})
 	for i := range got {
 		got[i] = keyField.ReplaceAllString(got[i], "")

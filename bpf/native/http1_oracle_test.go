@@ -71,11 +71,11 @@ func (o *oracle) next() (m message) {
 
 // differ says how what the parser told of a stream differs from what net/http
 // read, as far as both read it.
-func differ(h *HTTP1, s Stream) error {
+func differ(h *HTTP1Run, s Stream) error {
 	o := newOracle(s)
 	var m message
 	begin := 0
-	for _, t := range h.Run(s, Cut{}) {
+	for _, t := range run(h, s, Cut{}) {
 		if t.Flags&FlagError != 0 {
 			return nil
 		}
@@ -189,7 +189,7 @@ func differBody(t *HTTP1Told, length int64, coding []string, m message) error {
 }
 
 // fuzz holds one stream against net/http, and against itself in pieces.
-func fuzz(t *testing.T, h *HTTP1, s Stream, cut uint64) {
+func fuzz(t *testing.T, h *HTTP1Run, s Stream, cut uint64) {
 	if len(s.Bytes) > 4096 {
 		return
 	}
@@ -197,7 +197,7 @@ func fuzz(t *testing.T, h *HTTP1, s Stream, cut uint64) {
 		t.Fatalf("%q: %v", s.Bytes, err)
 	}
 	want := tell(h, s, Cut{})
-	state := slices.Clone(h.State())
+	state := h.State
 	pieces := Cut{Window: int(cut%64) + 1, Poison: byte(cut >> 8)}
 	for at := int(cut >> 16 & 15); at < len(s.Bytes); at += 1 + int(cut>>(20+at%40)&63) {
 		if at > 0 {
@@ -208,8 +208,8 @@ func fuzz(t *testing.T, h *HTTP1, s Stream, cut uint64) {
 		pieces.At = pieces.At[:MaxCuts]
 	}
 	for _, cut := range []Cut{pieces, {Window: 1, Poison: pieces.Poison}} {
-		if got := tell(h, s, cut); !slices.Equal(got, want) || !slices.Equal(h.State(), state) {
-			t.Fatalf("%q, cut %+v:\n got %q, state %x\nwant %q, state %x", s.Bytes, cut, got, h.State(), want, state)
+		if got := tell(h, s, cut); !slices.Equal(got, want) || h.State != state {
+			t.Fatalf("%q, cut %+v:\n got %q, state %x\nwant %q, state %x", s.Bytes, cut, got, h.State, want, state)
 		}
 	}
 }
@@ -220,8 +220,7 @@ func FuzzHTTP1Requests(f *testing.F) {
 			f.Add(s.Bytes, uint64(len(s.Bytes)))
 		}
 	}
-	h := NewHTTP1()
-	f.Cleanup(h.Close)
+	h := new(HTTP1Run)
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint64) {
 		fuzz(t, h, Stream{Bytes: stream, EOF: true}, cut)
 	})
@@ -233,8 +232,7 @@ func FuzzHTTP1Responses(f *testing.F) {
 			f.Add(s.Bytes, uint16(s.argument()>>2), uint64(len(s.Bytes)))
 		}
 	}
-	h := NewHTTP1()
-	f.Cleanup(h.Close)
+	h := new(HTTP1Run)
 	f.Fuzz(func(t *testing.T, stream []byte, asked uint16, cut uint64) {
 		s := Stream{Bytes: stream, Responses: true, EOF: true}
 		for range 3 {

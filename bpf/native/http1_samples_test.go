@@ -30,8 +30,7 @@ func samples(t testing.TB) []Stream {
 
 // Every captured stream is read to its end, as net/http reads it, however it is cut.
 func TestHTTP1Samples(t *testing.T) {
-	h := NewHTTP1()
-	defer h.Close()
+	h := new(HTTP1Run)
 	if *update {
 		writeTold(t, h)
 	}
@@ -75,7 +74,7 @@ func TestHTTP1Samples(t *testing.T) {
 	}
 }
 
-func writeTold(t *testing.T, h *HTTP1) {
+func writeTold(t *testing.T, h *HTTP1Run) {
 	t.Helper()
 	var b strings.Builder
 	names, _ := filepath.Glob("testdata/http1/*.requests")
@@ -93,7 +92,7 @@ func writeTold(t *testing.T, h *HTTP1) {
 				fmt.Fprintf(&b, " %d", kind)
 			}
 			b.WriteString("\n")
-			for _, told := range h.Run(s, Cut{}) {
+			for _, told := range run(h, s, Cut{}) {
 				fmt.Fprintln(&b, &told)
 				if told.Flags&FlagHead != 0 && told.Kind == KindRequest {
 					asked = append(asked, told.Request)

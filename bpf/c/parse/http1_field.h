@@ -173,50 +173,66 @@ static __always_inline u32 http1_value(struct http1_state *s, const u8 *window, 
 	return i;
 }
 
-/* The rest of a line that does not matter, as much as there is. */
-static __always_inline u32 http1_line(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
+/* The rest of a name that does not matter, to its colon. */
+static __always_inline u32 http1_name_other(struct http1_state *s, const u8 *window, u32 i, u32 len,
+					    struct http1_out *out)
 {
 	u32 zero = http1_zero(s), n = 8;
 	u8 c;
 
-	for (int k = 0; k < PARSE_WINDOW / 8 + 1; k++) {
+	for (int k = 0; k < 3 && n == 8; k++) {
+		u64 word;
+
 		i = (i + zero) & 127;
-		if (i >= len || i >= PARSE_WINDOW || n < 8)
-			break;
-		n = parse_count(parse_before(parse_below(parse_load(window + i), 0x20) | parse_mark(len - i)));
+		if (!http1_shown(i, len))
+			return i;
+		word = parse_load(window + i);
+		n = parse_count(parse_before(parse_below(word, 0x21) | parse_equal(word, ':') | parse_mark(len - i)));
 		i += n;
 	}
-	if (i >= len || i >= PARSE_WINDOW)
+	if (n == 8 || !http1_shown(i, len))
 		return i;
 	c = window[i];
-	if (c == '\t')
-		return i + 1;
-	if (c == '\r')
-		return http1_line_end(s, window, i, len);
-	http1_fail(s, out, http1_control(c));
-	return i;
+	if (c != ':') {
+		http1_fail(s, out, c == ' ' || c == '\t' ? HTTP1_NAME_SPACE : HTTP1_NO_COLON);
+		return i;
+	}
+	s->at = HTTP1_AT_LINE;
+	return i + 1;
 }
 
-/* A digit of Content-Length, or what ends it. */
-static __always_inline u32 http1_length(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
-					struct http1_out *out)
+/* Digits of Content-Length, and what ends them. */
+static __always_inline u32 http1_length(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
 {
-	u32 digit = (u8)(c - '0');
+	u32 zero = http1_zero(s), have = s->have;
+	u64 number = s->number;
+	u8 c = 0;
 
-	if (digit < 10) {
-		s->number = s->number * 10 + digit;
-		if (++s->have > 18)
-			http1_fail(s, out, HTTP1_LENGTH_LONG);
-		return i + 1;
+	for (int k = 0; k < 20; k++) {
+		i = (i + zero) & 127;
+		if (have > 18 || !http1_shown(i, len))
+			break;
+		c = window[i];
+		if ((u8)(c - '0') > 9)
+			break;
+		number = number * 10 + c - '0';
+		have++;
+		i++;
 	}
-	if (s->have && (c == ' ' || c == '\t')) {
-		s->have = 0;
+	s->number = number;
+	s->have = have;
+	if (have > 18) {
+		http1_fail(s, out, HTTP1_LENGTH_LONG);
+		return i;
+	}
+	if (!http1_shown(i, len))
+		return i;
+	s->have = 0;
+	if (have && c == '\r')
+		return http1_line_end(s, window, i, len);
+	if (have && (c == ' ' || c == '\t')) {
 		s->at = HTTP1_AT_VALUE_END;
 		return i + 1;
-	}
-	if (s->have && c == '\r') {
-		s->have = 0;
-		return http1_line_end(s, window, i, len);
 	}
 	http1_fail(s, out, HTTP1_LENGTH_FORM);
 	return i;
@@ -328,18 +344,27 @@ static __always_inline u32 http1_host(struct http1_state *s, u8 c, const u8 *win
 static __always_inline u32 http1_trace(struct http1_state *s, const u8 *window, u32 i, u32 len,
 				       struct http1_capture *cap)
 {
-	u64 word = parse_load(window + i);
-	u64 before = parse_before(parse_below(word, 0x21) | parse_mark(len - i));
-	u32 n = parse_count(before), at = cap->trace_len;
+	u32 zero = http1_zero(s), n = 8, at = cap->trace_len;
 
-	if (at < 56) {
-		parse_store(cap->trace + at, word & before);
-		cap->trace_len = at + n;
+	for (int k = 0; k < PARSE_WINDOW / 8 && n == 8; k++) {
+		u64 word, before;
+
+		i = (i + zero) & 127;
+		if (!http1_shown(i, len))
+			break;
+		word = parse_load(window + i);
+		before = parse_before(parse_below(word, 0x21) | parse_mark(len - i));
+		n = parse_count(before);
+		if (at < 56) {
+			parse_store(cap->trace + at, word & before);
+			at += n;
+		}
+		i += n;
 	}
-	i += n;
-	if (n == 8 || i >= len)
+	cap->trace_len = at;
+	if (n == 8 || !http1_shown(i, len))
 		return i;
-	if (cap->trace_len == HTTP1_TRACEPARENT)
+	if (at == HTTP1_TRACEPARENT)
 		s->seen |= HTTP1_TRACED;
 	else
 		cap->trace_len = 0;

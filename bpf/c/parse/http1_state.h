@@ -4,7 +4,7 @@
 
 #include "parse.h"
 
-/* What the next byte belongs to. The order matters: http1_step() tells kinds of turns apart by it. */
+/* What the next byte belongs to. The order matters: http1_turn() tells kinds apart by it. */
 enum http1_at {
 	/* A word: up to 8 bytes before a byte below 0x21 or a delimiter. */
 	HTTP1_AT_REQUEST,  /* method */
@@ -17,32 +17,31 @@ enum http1_at {
 	HTTP1_AT_LIST,
 	HTTP1_AT_LIST_LAST,
 	/* Bytes that do not matter, up to one that does. */
-	HTTP1_AT_LINE,
-	HTTP1_AT_REASON,
+	HTTP1_AT_LINE, /* of a field, or a status' reason */
 	HTTP1_AT_EXTENSION,
 	HTTP1_AT_LIST_REST,
-	HTTP1_AT_NAME_OTHER,
 	HTTP1_AT_QUERY,
 	HTTP1_AT_HOST,
-	/* Turns of their own. */
+	/* Of their own. */
+	HTTP1_AT_TARGET,
 	HTTP1_AT_PATH,
+	HTTP1_AT_NAME_OTHER,
+	HTTP1_AT_VALUE,
+	HTTP1_AT_LENGTH,
 	HTTP1_AT_TRACE,
+	HTTP1_AT_HEAD_LF,
 	/* One byte. */
 	HTTP1_AT_EMPTY_LF, /* of the empty line that may stand before a request */
 	HTTP1_AT_METHOD,
-	HTTP1_AT_TARGET,
 	HTTP1_AT_SCHEME,
 	HTTP1_AT_AUTHORITY,
 	HTTP1_AT_STAR,
 	HTTP1_AT_VERSION_END,
 	HTTP1_AT_STATUS_SPACE,
 	HTTP1_AT_LF,
-	HTTP1_AT_VALUE,
-	HTTP1_AT_LENGTH,
 	HTTP1_AT_VALUE_END,
 	HTTP1_AT_LIST_NEXT,
 	HTTP1_AT_HOST_HASH,
-	HTTP1_AT_HEAD_LF,
 	HTTP1_AT_CHUNK_SIZE,
 	HTTP1_AT_CHUNK_LF,
 	HTTP1_AT_CHUNK_CR,
@@ -82,10 +81,19 @@ enum http1_seen {
 	HTTP1_IN_TRAILER = 1 << 26,
 };
 
-/* Zero, but the verifier does not know. */
+/*
+ * Zero, but the verifier does not know: what was added to is not known either, and
+ * one value is like all others. Else it would walk the rest for each of them.
+ */
 static __always_inline u32 http1_zero(const struct http1_state *s)
 {
 	return *(const volatile u32 *)&s->zero;
+}
+
+/* Whether there is a byte at i. The second comparison is for the verifier alone. */
+static __always_inline bool http1_shown(u32 i, u32 len)
+{
+	return i < len && i < PARSE_WINDOW;
 }
 
 static __always_inline void http1_fail(struct http1_state *s, struct http1_out *out, u16 reason)

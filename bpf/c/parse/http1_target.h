@@ -229,7 +229,7 @@ static __always_inline u32 http1_method(struct http1_state *s, u64 word, u32 hav
 	return i + 1;
 }
 
-/* "HTTP/1.0" or "HTTP/1.1", of which have bytes came before c. */
+/* "HTTP/1.0" or "HTTP/1.1", if it has 8 bytes. */
 static __always_inline bool http1_version(struct http1_state *s, u64 word, u32 have, u8 next)
 {
 	if (have < 8)
@@ -252,7 +252,7 @@ static __always_inline u32 http1_status(struct http1_state *s, u64 word, u32 hav
 		return i;
 	}
 	s->status = hundreds * 100 + tens * 10 + ones;
-	s->at = HTTP1_AT_REASON;
+	s->at = HTTP1_AT_LINE;
 	return i;
 }
 

@@ -33,8 +33,12 @@ static __always_inline u32 http1_collect(struct http1_state *s, const u8 *window
 	case HTTP1_AT_REQUEST:
 		return http1_method(s, word, have, c, i, out, cap);
 	case HTTP1_AT_RESPONSE:
-		if (!http1_version(s, word, have, HTTP1_AT_STATUS_SPACE))
+		if (!http1_version(s, word, have, HTTP1_AT_STATUS_SPACE)) {
 			http1_fail(s, out, HTTP1_BAD_START);
+		} else if (i < len && c == ' ') {
+			s->at = HTTP1_AT_STATUS;
+			return i + 1;
+		}
 		return i;
 	case HTTP1_AT_VERSION:
 		if (!http1_version(s, word, have, HTTP1_AT_VERSION_END))
@@ -54,64 +58,59 @@ static __always_inline u32 http1_collect(struct http1_state *s, const u8 *window
 	return http1_name_rest(s, word, have, c, i, out);
 }
 
-/* Passes over bytes that do not matter, up to 8 and the one that ends them. */
+/* Passes over bytes that do not matter, and takes the one that ends them. */
 static __always_inline u32 http1_pass(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
 {
+	u32 zero = http1_zero(s), n = 8;
 	u8 at = s->at, c;
-	u64 word = parse_load(window + i), marks;
-	u32 n;
 
-	if (at <= HTTP1_AT_EXTENSION) {
-		marks = parse_below(word, 0x20);
-	} else {
-		c = at == HTTP1_AT_NAME_OTHER ? ':' : at == HTTP1_AT_QUERY ? '#' : ',';
-		marks = parse_below(word, at == HTTP1_AT_LIST_REST ? 0x20 : 0x21) | parse_equal(word, c);
-		if (at == HTTP1_AT_HOST)
-			marks |= parse_equal(word, '@');
+	for (int k = 0; k < PARSE_WINDOW / 8 && n == 8; k++) {
+		u64 word, marks;
+
+		i = (i + zero) & 127;
+		if (!http1_shown(i, len))
+			return i;
+		word = parse_load(window + i);
+		if (at <= HTTP1_AT_EXTENSION) {
+			marks = parse_below(word, 0x20);
+		} else {
+			marks = parse_below(word, at == HTTP1_AT_LIST_REST ? 0x20 : 0x21);
+			marks |= parse_equal(word, at == HTTP1_AT_QUERY ? '#' : ',');
+			marks |= parse_equal(word, at == HTTP1_AT_HOST ? '@' : 0);
+		}
+		n = parse_count(parse_before(marks | parse_mark(len - i)));
+		i += n;
 	}
-	n = parse_count(parse_before(marks | parse_mark(len - i)));
-	i += n;
-	if (n == 8 || i >= len)
+	if (n == 8 || !http1_shown(i, len))
 		return i;
 	c = window[i];
-	switch (at) {
-	case HTTP1_AT_NAME_OTHER:
-		if (c != ':') {
-			http1_fail(s, out, c == ' ' || c == '\t' ? HTTP1_NAME_SPACE : HTTP1_NO_COLON);
-			return i;
-		}
-		s->at = HTTP1_AT_LINE;
-		return i + 1;
-	case HTTP1_AT_QUERY:
-		if (c == ' ') {
-			s->at = HTTP1_AT_VERSION;
-			return i + 1;
-		}
-		http1_fail(s, out,
-			   c == '#'		    ? HTTP1_FRAGMENT
-			   : c == '\r' || c == '\n' ? HTTP1_NO_VERSION
-						    : HTTP1_BAD_TARGET);
-		return i;
-	case HTTP1_AT_HOST:
+	if (c == '\r' && at != HTTP1_AT_EXTENSION && at != HTTP1_AT_QUERY)
+		return http1_line_end(s, window, i, len);
+	if (at == HTTP1_AT_HOST) {
 		s->at = HTTP1_AT_VALUE_END;
 		return i;
-	case HTTP1_AT_LIST_REST:
-		if (c == ',') {
-			s->at = HTTP1_AT_LIST;
-			return i + 1;
-		}
-		break;
 	}
-	if (c == '\t')
+	if (at == HTTP1_AT_QUERY && c == ' ') {
+		s->at = HTTP1_AT_VERSION;
 		return i + 1;
-	if (c != '\r') {
-		http1_fail(s, out, at == HTTP1_AT_EXTENSION ? HTTP1_CHUNK_EXTENSION : http1_control(c));
-		return i;
 	}
-	if (at != HTTP1_AT_EXTENSION)
-		return http1_line_end(s, window, i, len);
-	s->at = HTTP1_AT_CHUNK_LF;
-	return i + 1;
+	if (at == HTTP1_AT_LIST_REST && c == ',') {
+		s->at = HTTP1_AT_LIST;
+		return i + 1;
+	}
+	if (at == HTTP1_AT_EXTENSION && c == '\r') {
+		s->at = HTTP1_AT_CHUNK_LF;
+		return i + 1;
+	}
+	if (at != HTTP1_AT_QUERY && c == '\t')
+		return i + 1;
+	http1_fail(s, out,
+		   at == HTTP1_AT_EXTENSION ? HTTP1_CHUNK_EXTENSION
+		   : at != HTTP1_AT_QUERY   ? http1_control(c)
+		   : c == '#'		    ? HTTP1_FRAGMENT
+		   : c == '\r' || c == '\n' ? HTTP1_NO_VERSION
+					    : HTTP1_BAD_TARGET);
+	return i;
 }
 
 /* A line feed that has to come: what went before depends on it. */
@@ -130,13 +129,23 @@ static __always_inline u32 http1_lf(struct http1_state *s, u8 at, u8 c, u32 i, s
 		http1_chunk(s);
 	} else if (at == HTTP1_AT_CHUNK_END) {
 		s->at = HTTP1_AT_CHUNK_SIZE;
-	} else if (at == HTTP1_AT_EMPTY_LF) {
-		s->at = HTTP1_AT_REQUEST;
-	} else if (s->seen & HTTP1_IN_TRAILER) {
-		http1_end(s, out);
 	} else {
-		http1_head(s, i + 1, out);
+		s->at = HTTP1_AT_REQUEST;
 	}
+	return i + 1;
+}
+
+/* The line feed of the empty line. */
+static __always_inline u32 http1_head_lf(struct http1_state *s, u8 c, u32 i, struct http1_out *out)
+{
+	if (c != '\n') {
+		http1_fail(s, out, HTTP1_BARE_CR);
+		return i;
+	}
+	if (s->seen & HTTP1_IN_TRAILER)
+		http1_end(s, out);
+	else
+		http1_head(s, i + 1, out);
 	return i + 1;
 }
 
@@ -149,7 +158,6 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 	switch (at) {
 	case HTTP1_AT_EMPTY_LF:
 	case HTTP1_AT_LF:
-	case HTTP1_AT_HEAD_LF:
 	case HTTP1_AT_CHUNK_LF:
 	case HTTP1_AT_CHUNK_END:
 		return http1_lf(s, at, c, i, out);
@@ -162,8 +170,6 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 			return i;
 		}
 		return i + 1;
-	case HTTP1_AT_TARGET:
-		return http1_target(s, c, i, out, cap);
 	case HTTP1_AT_SCHEME:
 		return http1_scheme(s, c, i, out);
 	case HTTP1_AT_AUTHORITY:
@@ -184,10 +190,6 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 			break;
 		s->at = HTTP1_AT_STATUS;
 		return i + 1;
-	case HTTP1_AT_VALUE:
-		return http1_value(s, window, i, len);
-	case HTTP1_AT_LENGTH:
-		return http1_length(s, c, window, i, len, out);
 	case HTTP1_AT_VALUE_END:
 	case HTTP1_AT_LIST_NEXT:
 		return http1_value_end(s, c, window, i, len, out);
@@ -215,33 +217,37 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 }
 
 /*
- * One turn: position and end of the window are in the low two bytes of where.
- * What follows most often is done in the same turn.
+ * One turn: position and end of the window are in the low two bytes of where. What
+ * follows most often is done in the same turn, in the order in which it comes.
  */
 parse_function u32 http1_turn(struct http1_state *s, const struct parse_window *w, u32 where, struct http1_out *out,
 			      struct http1_capture *cap)
 {
 	u32 i = where & 127, len = where >> 8 & 127;
 	const u8 *window;
-	u8 at;
 
 	if (!s || !w || !out || !cap || i >= PARSE_WINDOW)
 		return i;
 	window = w->bytes;
-	at = s->at;
-	if (at < HTTP1_AT_LINE)
+	if (s->at < HTTP1_AT_LINE)
 		i = http1_collect(s, window, i, len, out, cap);
-	else if (at == HTTP1_AT_PATH)
-		i = http1_path(s, window, i, len, out, cap);
-	else if (at > HTTP1_AT_LINE && at < HTTP1_AT_PATH)
-		i = http1_pass(s, window, i, len, out);
-	else if (at == HTTP1_AT_TRACE)
-		i = http1_trace(s, window, i, len, cap);
-	else if (at > HTTP1_AT_TRACE)
+	else if (s->at >= HTTP1_AT_EMPTY_LF)
 		i = http1_byte(s, window, i, len, out, cap);
-	if (s->at == HTTP1_AT_VALUE && i < len && i < PARSE_WINDOW)
+	if (s->at == HTTP1_AT_TARGET && http1_shown(i, len))
+		i = http1_target(s, window[i], i, out, cap);
+	if (s->at == HTTP1_AT_PATH && http1_shown(i, len))
+		i = http1_path(s, window, i, len, out, cap);
+	if (s->at == HTTP1_AT_NAME_OTHER)
+		i = http1_name_other(s, window, i, len, out);
+	if (s->at == HTTP1_AT_VALUE && http1_shown(i, len))
 		i = http1_value(s, window, i, len);
-	if (s->at == HTTP1_AT_LINE)
-		i = http1_line(s, window, i, len, out);
+	if (s->at == HTTP1_AT_LENGTH)
+		i = http1_length(s, window, i, len, out);
+	if (s->at == HTTP1_AT_TRACE)
+		i = http1_trace(s, window, i, len, cap);
+	if (s->at >= HTTP1_AT_LINE && s->at <= HTTP1_AT_HOST)
+		i = http1_pass(s, window, i, len, out);
+	if (s->at == HTTP1_AT_HEAD_LF && http1_shown(i, len))
+		i = http1_head_lf(s, window[i], i, out);
 	return i;
 }

@@ -1,0 +1,1 @@
+../c/parse/drive.bpf.h
