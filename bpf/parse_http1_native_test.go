@@ -20,14 +20,14 @@ func TestHTTP1InTheKernelAsNatively(t *testing.T) {
 	in, out := new(native.HTTP1Run), new(native.HTTP1Run)
 	for _, s := range samples {
 		cuts := []native.Cut{{}}
-		for window := 1; window <= 64; window++ {
+		for window := 1; window <= 112; window++ {
 			cuts = append(cuts, native.Cut{Window: window, Poison: byte(window * 37)})
 		}
 		for at := 1; at < min(len(s.Bytes), 400); at++ {
 			cuts = append(cuts, native.Cut{At: []int{at}, Poison: "\r\n,: "[at%5]})
 		}
 		if testing.Short() {
-			cuts = cuts[:80]
+			cuts = cuts[:140]
 		}
 		for _, cut := range cuts {
 			native.LoadHTTP1(in, s.Stream, cut)

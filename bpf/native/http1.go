@@ -69,6 +69,9 @@ type HTTP1State [80]byte
 func LoadHTTP1(r *HTTP1Run, s Stream, cut Cut) {
 	r.Load(s.Bytes, s.argument(), cut)
 	r.EOF = s.EOF
+	if cut.Window == 0 {
+		r.Window = 112 // HTTP1_WINDOW
+	}
 }
 
 // TellHTTP1 is what was told in the last run of r, a line for each.

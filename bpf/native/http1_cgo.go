@@ -39,8 +39,8 @@ func MoreHTTP1(r *HTTP1Run, bytes []byte) {
 // DetectHTTP1 is enum http1_verdict for a stream that begins like this: 0 no, 1
 // maybe, 2 a request, 3 a response.
 func DetectHTTP1(begin []byte) int {
-	var window [64 + 16]byte
-	n := copy(window[:64], begin)
+	var window [112 + 48]byte
+	n := copy(window[:112], begin)
 	for i := n; i < len(window); i++ {
 		window[i] = ' ' // must not matter
 	}

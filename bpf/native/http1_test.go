@@ -158,7 +158,7 @@ func everyCut(t *testing.T, h *HTTP1Run, s Stream) {
 			t.Fatalf("%q, cut %+v: state\n got %x\nwant %x", s.Bytes, cut, h.State, state)
 		}
 	}
-	for window := 1; window <= 64; window++ {
+	for window := 1; window <= 112; window++ {
 		check(Cut{Window: window, Poison: "\r\n :x"[window%5]})
 	}
 	for at := 1; at < min(len(s.Bytes), 5000); at++ {

@@ -24,8 +24,8 @@ type Run[State, Out, Capture, Told any] struct {
 	Capture Capture
 	Told    Told
 	Cuts    [MaxCuts + 1]uint32 // offsets that no window reaches over, in order; the rest all ones
-	Shown   [256]byte
-	Stream  [MaxStream + 128]byte
+	Shown   [512]byte
+	Stream  [MaxStream + 192]byte
 }
 
 // Load puts a stream into r and makes the rest ready for one run. It keeps

@@ -8,8 +8,13 @@
  */
 #include "field.h"
 
+#ifndef DRIVE_WINDOW
+#define DRIVE_WINDOW PARSE_WINDOW
+#define DRIVE_READ (PARSE_WINDOW + PARSE_SLACK)
+#endif
+
 #define DRIVE_STREAM 65536 /* a power of two */
-#define DRIVE_SLACK 128	   /* all that a window may read beyond it */
+#define DRIVE_SLACK 192	   /* above all that a window may read beyond it */
 #define DRIVE_CUTS 1024	   /* a power of two */
 
 struct DRIVE(told) {
@@ -40,7 +45,7 @@ struct DRIVE(run) {
 	struct DRIVE(capture) capture;
 	struct DRIVE(told) told[DRIVE_TOLD];
 	u32 cuts[DRIVE_CUTS]; /* offsets in order, then ones: no window reaches from before one to behind it */
-	u8 shown[256];
+	u8 shown[512];
 	u8 stream[DRIVE_STREAM + DRIVE_SLACK];
 };
 
@@ -69,12 +74,12 @@ PARSE_GLOBAL int DRIVE(drive_show)(struct DRIVE(run) * r, u32 at, u32 len)
 {
 	if (!r || at >= DRIVE_STREAM)
 		return 0;
-	__builtin_memcpy(r->shown, r->stream + at, PARSE_WINDOW + PARSE_SLACK);
+	__builtin_memcpy(r->shown, r->stream + at, DRIVE_READ);
 	if (r->plain)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (u32 i = 0; i < PARSE_WINDOW + PARSE_SLACK; i++) {
-		r->shown[(u8)(len + i)] = r->poison;
+	for (u32 i = 0; i < DRIVE_READ; i++) {
+		r->shown[(len + i) % sizeof(r->shown)] = r->poison;
 	}
 	return 0;
 }

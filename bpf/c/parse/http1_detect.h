@@ -13,7 +13,7 @@ enum http1_verdict {
 
 /*
  * Looks at the first bytes of a message, as many as there are up to
- * PARSE_WINDOW. A yes is a method and the beginning of a target, or "HTTP/1.": enough to
+ * HTTP1_WINDOW. A yes is a method and the beginning of a target, or "HTTP/1.": enough to
  * start the parser, which says nothing before it has seen a version and a whole head.
  */
 static __always_inline u8 http1_detect(const u8 *window, u32 len)
@@ -22,8 +22,8 @@ static __always_inline u8 http1_detect(const u8 *window, u32 len)
 	u32 method = 0;
 	u8 c;
 
-	if (len > PARSE_WINDOW)
-		len = PARSE_WINDOW;
+	if (len > HTTP1_WINDOW)
+		len = HTTP1_WINDOW;
 	have = len < 7 ? ~(~0ull << (8 * len)) : ~0ull >> 8;
 	if (!((word ^ version) & have))
 		return len < 7 ? HTTP1_MAYBE : HTTP1_IS_RESPONSE;

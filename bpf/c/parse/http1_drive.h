@@ -7,6 +7,8 @@
 
 #define DRIVE(name) http1d_##name
 #define DRIVE_TOLD 256
+#define DRIVE_WINDOW HTTP1_WINDOW
+#define DRIVE_READ (HTTP1_WINDOW + HTTP1_SLACK)
 #define http1d_out http1_out
 #define http1d_capture http1_capture
 

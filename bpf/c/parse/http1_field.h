@@ -8,14 +8,18 @@
 
 #include "http1_target.h"
 
-/* A line that was read to its CR, at i. */
+/* A line was read to its CR, at i. What follows most often is its LF, and a CR after the last line. */
 static __always_inline u32 http1_line_end(struct http1_state *s, const u8 *window, u32 i, u32 len)
 {
-	if (i + 1 < len && window[i + 1] == '\n') {
-		s->at = HTTP1_AT_NAME;
-		return i + 2;
-	}
+	i++;
 	s->at = HTTP1_AT_LF;
+	if (!http1_shown(i, len) || window[i] != '\n')
+		return i;
+	i++;
+	s->at = HTTP1_AT_NAME;
+	if (!http1_shown(i, len) || window[i] != '\r')
+		return i;
+	s->at = HTTP1_AT_HEAD_LF;
 	return i + 1;
 }
 
@@ -76,8 +80,28 @@ static __always_inline u32 http1_named(struct http1_state *s, u8 c, u32 i, struc
 	return i + 1;
 }
 
+/*
+ * The two names that nearly every message has, or begins like, without a turn for
+ * their second word, which follows.
+ */
+static __always_inline u32 http1_name_next(struct http1_state *s, u64 word, u32 i, struct http1_out *out)
+{
+	bool length = s->header == HTTP1_FIELD_LENGTH;
+	u64 want = length ? parse_text("length:") : parse_text("on:");
+
+	if (s->at != HTTP1_AT_NAME_REST || s->header > HTTP1_FIELD_CONNECTION || s->header == HTTP1_FIELD_CODING)
+		return i;
+	word = (word ^ want) & (length ? ~0ull >> 8 : ~0ull >> 40);
+	if (!word)
+		return http1_named(s, ':', length ? i + 6 : i + 2, out);
+	if (word & (length ? ~0ull >> 16 : ~0ull >> 48))
+		s->at = HTTP1_AT_NAME_OTHER;
+	return i;
+}
+
 /* The first word of a line, after which c comes. */
-static __always_inline u32 http1_name(struct http1_state *s, u64 word, u32 have, u8 c, u32 i, struct http1_out *out)
+static __always_inline u32 http1_name(struct http1_state *s, u64 word, u32 have, u8 c, const u8 *window, u32 i, u32 len,
+				      struct http1_out *out)
 {
 	u8 header;
 
@@ -105,7 +129,10 @@ static __always_inline u32 http1_name(struct http1_state *s, u64 word, u32 have,
 			s->header = HTTP1_FIELD_TRACE;
 		else
 			s->at = HTTP1_AT_NAME_OTHER;
-		return i;
+		if (!http1_shown(i, len) || i + 8 > len)
+			return i;
+		parse_forget(i, HTTP1_MASK);
+		return http1_name_next(s, parse_lower(parse_load(window + i)), i, out);
 	}
 	/* parse_lower() has made spaces of the bytes that are not there. */
 	word &= ~(~0ull << (8 * have));
@@ -183,7 +210,7 @@ static __always_inline u32 http1_name_other(struct http1_state *s, const u8 *win
 	for (int k = 0; k < 3 && n == 8; k++) {
 		u64 word;
 
-		i = (i + zero) & 127;
+		i = (i + zero) & HTTP1_MASK;
 		if (!http1_shown(i, len))
 			return i;
 		word = parse_load(window + i);
@@ -209,7 +236,7 @@ static __always_inline u32 http1_length(struct http1_state *s, const u8 *window,
 	u8 c = 0;
 
 	for (int k = 0; k < 20; k++) {
-		i = (i + zero) & 127;
+		i = (i + zero) & HTTP1_MASK;
 		if (have > 18 || !http1_shown(i, len))
 			break;
 		c = window[i];
@@ -228,14 +255,30 @@ static __always_inline u32 http1_length(struct http1_state *s, const u8 *window,
 	if (!http1_shown(i, len))
 		return i;
 	s->have = 0;
-	if (have && c == '\r')
-		return http1_line_end(s, window, i, len);
+	if (have && c == '\r') {
+		s->at = HTTP1_AT_CR;
+		return i;
+	}
 	if (have && (c == ' ' || c == '\t')) {
 		s->at = HTTP1_AT_VALUE_END;
 		return i + 1;
 	}
 	http1_fail(s, out, HTTP1_LENGTH_FORM);
 	return i;
+}
+
+/* What comes after "keep-ali", without a turn for it where it is the rest of the line. */
+static __always_inline u32 http1_keep_alive_end(struct http1_state *s, const u8 *window, u32 i, u32 len)
+{
+	s->at = HTTP1_AT_LIST_LAST;
+	if (!http1_shown(i, len) || i + 3 > len)
+		return i;
+	parse_forget(i, HTTP1_MASK);
+	if ((parse_lower(parse_load(window + i)) & 0xffffff) != (parse_text("ve") | '-' << 16) || window[i + 2] != '\r')
+		return i;
+	s->seen |= HTTP1_SAID_KEEP;
+	s->at = HTTP1_AT_CR;
+	return i + 2;
 }
 
 /* A member of Connection, Transfer-Encoding, Upgrade or Expect, or its first 8 bytes; c comes then. */
@@ -249,7 +292,7 @@ static __always_inline u32 http1_member(struct http1_state *s, u64 word, u32 hav
 		word &= ~(~0ull << (8 * have));
 	if (header == HTTP1_FIELD_CODING) {
 		if (word == parse_text("chunked")) {
-			s->at = HTTP1_AT_VALUE_END;
+			s->at = c == '\r' ? HTTP1_AT_CR : HTTP1_AT_VALUE_END;
 			return i;
 		}
 		http1_fail(s, out, HTTP1_CODING_FORM);
@@ -258,19 +301,21 @@ static __always_inline u32 http1_member(struct http1_state *s, u64 word, u32 hav
 	if (!have) {
 		if (c == ',' || c == ' ' || c == '\t')
 			return i + 1;
-		if (c == '\r')
-			return http1_line_end(s, window, i, len);
+		if (c == '\r') {
+			s->at = HTTP1_AT_CR;
+			return i;
+		}
 		http1_fail(s, out, http1_control(c));
 		return i;
 	}
-	s->at = have == 8 ? HTTP1_AT_LIST_REST : HTTP1_AT_LIST_NEXT;
+	s->at = have == 8 ? HTTP1_AT_LIST_REST : c == '\r' ? HTTP1_AT_CR : HTTP1_AT_LIST_NEXT;
 	if (header == HTTP1_FIELD_CONNECTION) {
 		if (word == parse_text("close"))
 			s->seen |= HTTP1_SAID_CLOSE;
 		else if (word == parse_text("upgrade"))
 			s->seen |= HTTP1_SAID_UPGRADE;
 		else if (word == parse_text("keep-ali"))
-			s->at = HTTP1_AT_LIST_LAST;
+			return http1_keep_alive_end(s, window, i, len);
 	} else if (header == HTTP1_FIELD_UPGRADE) {
 		s->seen |= HTTP1_SEEN_UPGRADE;
 		if (word == parse_text("websocke"))
@@ -304,16 +349,17 @@ static __always_inline u32 http1_member_rest(struct http1_state *s, u64 word, u3
 }
 
 /* What may stand after a value or a member of a list. */
-static __always_inline u32 http1_value_end(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
-					   struct http1_out *out)
+static __always_inline u32 http1_value_end(struct http1_state *s, u8 c, u32 i, struct http1_out *out)
 {
 	u8 header = s->header;
 	u16 reason = HTTP1_LIST_FORM;
 
 	if (c == ' ' || c == '\t')
 		return i + 1;
-	if (c == '\r')
-		return http1_line_end(s, window, i, len);
+	if (c == '\r') {
+		s->at = HTTP1_AT_CR;
+		return i;
+	}
 	if (c == ',' && s->at == HTTP1_AT_LIST_NEXT) {
 		s->at = HTTP1_AT_LIST;
 		return i + 1;
@@ -329,15 +375,14 @@ static __always_inline u32 http1_value_end(struct http1_state *s, u8 c, const u8
 }
 
 /* Host, where it has to be compared with the target's. */
-static __always_inline u32 http1_host(struct http1_state *s, u8 c, const u8 *window, u32 i, u32 len,
-				      struct http1_out *out)
+static __always_inline u32 http1_host(struct http1_state *s, u8 c, u32 i, struct http1_out *out)
 {
 	if (c > ' ' && c != ',' && c != '@') {
 		s->host = http1_hash_host(s->host, c);
 		return i + 1;
 	}
 	s->at = HTTP1_AT_VALUE_END;
-	return http1_value_end(s, c, window, i, len, out);
+	return http1_value_end(s, c, i, out);
 }
 
 /* The value of traceparent, as far as it is one: to a space, a control character or 55 bytes. */
@@ -346,10 +391,10 @@ static __always_inline u32 http1_trace(struct http1_state *s, const u8 *window, 
 {
 	u32 zero = http1_zero(s), n = 8, at = cap->trace_len;
 
-	for (int k = 0; k < PARSE_WINDOW / 8 && n == 8; k++) {
+	for (int k = 0; k < HTTP1_WINDOW / 8 && n == 8; k++) {
 		u64 word, before;
 
-		i = (i + zero) & 127;
+		i = (i + zero) & HTTP1_MASK;
 		if (!http1_shown(i, len))
 			break;
 		word = parse_load(window + i);

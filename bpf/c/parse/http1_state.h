@@ -20,7 +20,7 @@ enum http1_at {
 	HTTP1_AT_LINE, /* of a field, or a status' reason */
 	HTTP1_AT_EXTENSION,
 	HTTP1_AT_LIST_REST,
-	HTTP1_AT_QUERY,
+	HTTP1_AT_QUERY, /* here a space ends it, too */
 	HTTP1_AT_HOST,
 	/* Of their own. */
 	HTTP1_AT_TARGET,
@@ -29,6 +29,7 @@ enum http1_at {
 	HTTP1_AT_VALUE,
 	HTTP1_AT_LENGTH,
 	HTTP1_AT_TRACE,
+	HTTP1_AT_CR, /* of a line; it is there */
 	HTTP1_AT_HEAD_LF,
 	/* One byte. */
 	HTTP1_AT_EMPTY_LF, /* of the empty line that may stand before a request */
@@ -90,10 +91,10 @@ static __always_inline u32 http1_zero(const struct http1_state *s)
 	return *(const volatile u32 *)&s->zero;
 }
 
-/* Whether there is a byte at i. The second comparison is for the verifier alone. */
+/* Whether there is a byte at i. */
 static __always_inline bool http1_shown(u32 i, u32 len)
 {
-	return i < len && i < PARSE_WINDOW;
+	return i < len;
 }
 
 static __always_inline void http1_fail(struct http1_state *s, struct http1_out *out, u16 reason)

@@ -44,12 +44,12 @@ static __always_inline u32 http1_collect(struct http1_state *s, const u8 *window
 		if (!http1_version(s, word, have, HTTP1_AT_VERSION_END))
 			http1_fail(s, out, have ? HTTP1_BAD_VERSION : HTTP1_NO_VERSION);
 		else if (i < len && c == '\r')
-			return http1_line_end(s, window, i, len);
+			s->at = HTTP1_AT_CR;
 		return i;
 	case HTTP1_AT_STATUS:
 		return http1_status(s, word, have, c, i, out);
 	case HTTP1_AT_NAME:
-		return http1_name(s, word, have, c, i, out);
+		return http1_name(s, word, have, c, window, i, len, out);
 	case HTTP1_AT_LIST:
 		return http1_member(s, word, have, c, window, i, len, out);
 	case HTTP1_AT_LIST_LAST:
@@ -58,34 +58,65 @@ static __always_inline u32 http1_collect(struct http1_state *s, const u8 *window
 	return http1_name_rest(s, word, have, c, i, out);
 }
 
-/* Passes over bytes that do not matter, and takes the one that ends them. */
+/* Passes over the rest of a line, as much as there is. */
+static __always_inline u32 http1_line(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
+{
+	u32 zero = http1_zero(s);
+	u64 marks = 0;
+	u8 c;
+
+	for (int k = 0; k < HTTP1_WINDOW / 8 + 1; k++) {
+		i = (i + zero) & HTTP1_MASK;
+		if (!http1_shown(i, len))
+			return i;
+		marks = parse_below(parse_load(window + i), 0x20);
+		if (marks || len - i < 8)
+			break;
+		i += 8;
+	}
+	i += parse_count(parse_before(marks | parse_mark(len - i)));
+	if (!http1_shown(i, len))
+		return i;
+	c = window[i];
+	if (c == '\t')
+		return i + 1;
+	if (c == '\r')
+		s->at = HTTP1_AT_CR;
+	else
+		http1_fail(s, out, http1_control(c));
+	return i;
+}
+
+/* Passes over other bytes that do not matter, and takes the one that ends them. */
 static __always_inline u32 http1_pass(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out)
 {
-	u32 zero = http1_zero(s), n = 8;
+	u32 zero = http1_zero(s);
 	u8 at = s->at, c;
+	/* As values, so that the verifier has one loop to walk and not one for each. */
+	u64 one = PARSE_ONES * (at == HTTP1_AT_QUERY ? '#' : at == HTTP1_AT_EXTENSION ? '\r' : ',');
+	u64 other = PARSE_ONES * (at == HTTP1_AT_HOST ? '@' : '\r');
+	u64 limit = PARSE_ONES * (at < HTTP1_AT_QUERY ? 0x20 : 0x21), marks = 0;
 
-	for (int k = 0; k < PARSE_WINDOW / 8 && n == 8; k++) {
-		u64 word, marks;
+	for (int k = 0; k < HTTP1_WINDOW / 8 + 1; k++) {
+		u64 word;
 
-		i = (i + zero) & 127;
+		i = (i + zero) & HTTP1_MASK;
 		if (!http1_shown(i, len))
 			return i;
 		word = parse_load(window + i);
-		if (at <= HTTP1_AT_EXTENSION) {
-			marks = parse_below(word, 0x20);
-		} else {
-			marks = parse_below(word, at == HTTP1_AT_LIST_REST ? 0x20 : 0x21);
-			marks |= parse_equal(word, at == HTTP1_AT_QUERY ? '#' : ',');
-			marks |= parse_equal(word, at == HTTP1_AT_HOST ? '@' : 0);
-		}
-		n = parse_count(parse_before(marks | parse_mark(len - i)));
-		i += n;
+		marks = parse_under(word, limit) | parse_like(word, one) | parse_like(word, other);
+		if (marks || len - i < 8)
+			break;
+		i += 8;
 	}
-	if (n == 8 || !http1_shown(i, len))
+	i += parse_count(parse_before(marks | parse_mark(len - i)));
+	if (!http1_shown(i, len))
 		return i;
 	c = window[i];
-	if (c == '\r' && at != HTTP1_AT_EXTENSION && at != HTTP1_AT_QUERY)
-		return http1_line_end(s, window, i, len);
+	if (c == '\r' && at != HTTP1_AT_EXTENSION && at != HTTP1_AT_QUERY) {
+		s->at = HTTP1_AT_CR;
+		return i;
+	}
 	if (at == HTTP1_AT_HOST) {
 		s->at = HTTP1_AT_VALUE_END;
 		return i;
@@ -150,10 +181,10 @@ static __always_inline u32 http1_head_lf(struct http1_state *s, u8 c, u32 i, str
 }
 
 /* One byte. */
-static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u32 i, u32 len, struct http1_out *out,
+static __always_inline u32 http1_byte(struct http1_state *s, u8 c, u32 i, struct http1_out *out,
 				      struct http1_capture *cap)
 {
-	u8 at = s->at, c = window[i];
+	u8 at = s->at;
 
 	switch (at) {
 	case HTTP1_AT_EMPTY_LF:
@@ -182,9 +213,10 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 		s->at = HTTP1_AT_VERSION;
 		return i + 1;
 	case HTTP1_AT_VERSION_END:
-		if (c == '\r')
-			return http1_line_end(s, window, i, len);
-		break;
+		if (c != '\r')
+			break;
+		s->at = HTTP1_AT_CR;
+		return i;
 	case HTTP1_AT_STATUS_SPACE:
 		if (c != ' ')
 			break;
@@ -192,9 +224,9 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
 		return i + 1;
 	case HTTP1_AT_VALUE_END:
 	case HTTP1_AT_LIST_NEXT:
-		return http1_value_end(s, c, window, i, len, out);
+		return http1_value_end(s, c, i, out);
 	case HTTP1_AT_HOST_HASH:
-		return http1_host(s, c, window, i, len, out);
+		return http1_host(s, c, i, out);
 	case HTTP1_AT_CHUNK_SIZE:
 		return http1_chunk_size(s, c, i, out);
 	case HTTP1_AT_CHUNK_CR:
@@ -220,33 +252,45 @@ static __always_inline u32 http1_byte(struct http1_state *s, const u8 *window, u
  * One turn: position and end of the window are in the low two bytes of where. What
  * follows most often is done in the same turn, in the order in which it comes.
  */
-parse_function u32 http1_turn(struct http1_state *s, const struct parse_window *w, u32 where, struct http1_out *out,
+parse_function u32 http1_turn(struct http1_state *s, const struct http1_window *w, u32 where, struct http1_out *out,
 			      struct http1_capture *cap)
 {
-	u32 i = where & 127, len = where >> 8 & 127;
+	u32 i = where & HTTP1_MASK, len = where >> 8 & HTTP1_MASK;
+	u32 zero;
 	const u8 *window;
 
-	if (!s || !w || !out || !cap || i >= PARSE_WINDOW)
+	if (!s || !w || !out || !cap)
 		return i;
 	window = w->bytes;
+	zero = http1_zero(s);
 	if (s->at < HTTP1_AT_LINE)
 		i = http1_collect(s, window, i, len, out, cap);
 	else if (s->at >= HTTP1_AT_EMPTY_LF)
-		i = http1_byte(s, window, i, len, out, cap);
-	if (s->at == HTTP1_AT_TARGET && http1_shown(i, len))
-		i = http1_target(s, window[i], i, out, cap);
-	if (s->at == HTTP1_AT_PATH && http1_shown(i, len))
-		i = http1_path(s, window, i, len, out, cap);
-	if (s->at == HTTP1_AT_NAME_OTHER)
-		i = http1_name_other(s, window, i, len, out);
-	if (s->at == HTTP1_AT_VALUE && http1_shown(i, len))
-		i = http1_value(s, window, i, len);
-	if (s->at == HTTP1_AT_LENGTH)
-		i = http1_length(s, window, i, len, out);
-	if (s->at == HTTP1_AT_TRACE)
-		i = http1_trace(s, window, i, len, cap);
-	if (s->at >= HTTP1_AT_LINE && s->at <= HTTP1_AT_HOST)
+		i = http1_byte(s, window[i], i, out, cap);
+	if (s->at > HTTP1_AT_LINE) {
+		i = (i + zero) & HTTP1_MASK;
+		len = (len + zero) & HTTP1_MASK;
+		if (s->at == HTTP1_AT_TARGET && http1_shown(i, len))
+			i = http1_target(s, window[i], i, out, cap);
+		if (s->at == HTTP1_AT_PATH && http1_shown(i, len))
+			i = http1_path(s, window, i, len, out, cap);
+		if (s->at == HTTP1_AT_NAME_OTHER)
+			i = http1_name_other(s, window, i, len, out);
+		if (s->at == HTTP1_AT_VALUE && http1_shown(i, len))
+			i = http1_value(s, window, i, len);
+		if (s->at == HTTP1_AT_LENGTH)
+			i = http1_length(s, window, i, len, out);
+		if (s->at == HTTP1_AT_TRACE)
+			i = http1_trace(s, window, i, len, cap);
+	}
+	i = (i + zero) & HTTP1_MASK;
+	len = (len + zero) & HTTP1_MASK;
+	if (s->at == HTTP1_AT_LINE)
+		i = http1_line(s, window, i, len, out);
+	if (s->at >= HTTP1_AT_EXTENSION && s->at <= HTTP1_AT_HOST)
 		i = http1_pass(s, window, i, len, out);
+	if (s->at == HTTP1_AT_CR)
+		i = http1_line_end(s, window, i, len);
 	if (s->at == HTTP1_AT_HEAD_LF && http1_shown(i, len))
 		i = http1_head_lf(s, window[i], i, out);
 	return i;

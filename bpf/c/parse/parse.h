@@ -7,9 +7,9 @@
  *
  *	u32 X_step(struct X_state *s, const u8 *window, u32 len, struct X_out *out);
  *
- * takes 1 to PARSE_WINDOW bytes and returns how many it consumed: fewer than len
- * where something ended, or where a call would get too long for the verifier.
- * Show it the rest again. What it says never depends on how the stream was cut.
+ * takes 1 to PARSE_WINDOW bytes (X_WINDOW where a protocol has its own) and returns how many it consumed: fewer than
+ *len where something ended, or where a call would get too long for the verifier. Show it the rest again. What it says
+ *never depends on how the stream was cut.
  *
  *  - window: PARSE_WINDOW + PARSE_SLACK bytes that may be read, of which len count.
  *    Whatever is in the others changes nothing.
@@ -55,11 +55,6 @@ struct parse_out {
 	u8 flags; /* enum parse_flag */
 	u8 kind;  /* what kind of message, as the protocol says */
 	u16 reason;
-};
-
-/* The window as an argument of a function that the verifier looks at by itself. */
-struct parse_window {
-	u8 bytes[PARSE_WINDOW + PARSE_SLACK];
 };
 
 /*
@@ -115,17 +110,26 @@ static __always_inline void parse_store(u8 *p, u64 word)
 	*(parse_word *)p = word;
 }
 
-/* Marks bytes below limit (1 to 0x80). */
-static __always_inline u64 parse_below(u64 word, u8 limit)
+/* Marks bytes below limit (1 to 0x80), which is in all bytes of limits. */
+static __always_inline u64 parse_under(u64 word, u64 limits)
 {
-	return (word - PARSE_ONES * limit) & ~word & PARSE_MARKS;
+	return (word - limits) & ~word & PARSE_MARKS;
 }
 
-/* Marks bytes that are c. */
+static __always_inline u64 parse_below(u64 word, u8 limit)
+{
+	return parse_under(word, PARSE_ONES * limit);
+}
+
+/* Marks bytes that are c, which is in all bytes of cs. */
+static __always_inline u64 parse_like(u64 word, u64 cs)
+{
+	return parse_under(word ^ cs, PARSE_ONES);
+}
+
 static __always_inline u64 parse_equal(u64 word, u8 c)
 {
-	word ^= PARSE_ONES * c;
-	return (word - PARSE_ONES) & ~word & PARSE_MARKS;
+	return parse_like(word, PARSE_ONES * c);
 }
 
 /* Marks byte n, or nothing for n of 8 and more: a limit as if it were a byte found. */
