@@ -116,13 +116,13 @@ func TestHTTP1LongHead(t *testing.T) {
 		{16, `2: request GET "/" asked=1 head=1048347 body=none keep-alive 1.1 end total=1048347`},
 		{17, "2: error 138 head long"},
 	} {
-		told := run(h, Stream{Bytes: []byte("GET / HTTP/1.1\r\n" + host)}, Cut{})
+		run(h, Stream{Bytes: []byte("GET / HTTP/1.1\r\n" + host)}, Cut{})
 		for range test.lines {
-			if told = more(h, line); len(told) > 0 {
+			if told := more(h, line); len(told) > 0 {
 				t.Fatalf("told within the head: %v", &told[0])
 			}
 		}
-		told = more(h, []byte("\r\n"))
+		told := more(h, []byte("\r\n"))
 		if len(told) != 1 || keyField.ReplaceAllString(told[0].String(), "") != test.want {
 			t.Errorf("%d lines: told %v, want %s", test.lines, told, test.want)
 		}

@@ -2,8 +2,9 @@
 /*
  * HTTP/1.0 and 1.1, requests and responses (RFC 9112). What two servers could
  * read in two ways is an error and not a guess. For the shape of a parser see
- * parse.h; the parts: http1_state.h, http1_target.h, http1_field.h,
- * http1_body.h, http1_turn.h, http1_detect.h.
+ * parse.h; the parts, each including the one before: http1_state.h,
+ * http1_path.h, http1_target.h, http1_name.h, http1_value.h, http1_body.h, http1_turn.h;
+ * and http1_detect.h.
  *
  * The caller keeps a struct http1_state for each direction, a struct
  * http1_capture for the request under parse, and the queue of requests that wait
@@ -174,7 +175,7 @@ struct http1_out {
 	u16 marks;  /* enum http1_mark */
 	u32 head;   /* bytes, the empty line included */
 	u64 body;   /* declared, with HTTP1_BODY_LENGTH */
-	u64 key;    /* of the operation: see http1_target.h */
+	u64 key;    /* of the operation: see http1_path.h */
 	u64 total;  /* with OUT_END: bytes of the whole message as it was sent */
 };
 
@@ -182,10 +183,6 @@ _Static_assert(sizeof(struct http1_state) == 64, "one cache line");
 _Static_assert(sizeof(struct http1_capture) == 192, "kept for each request under parse");
 _Static_assert(sizeof(struct http1_out) == 40, "no padding");
 
-#include "http1_state.h"
-#include "http1_target.h"
-#include "http1_field.h"
-#include "http1_body.h"
 #include "http1_turn.h"
 #include "http1_detect.h"
 

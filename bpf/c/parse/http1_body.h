@@ -2,7 +2,7 @@
 /* Where a message ends (RFC 9112 §6). */
 #pragma once
 
-#include "http1_field.h"
+#include "http1_value.h"
 
 static __always_inline bool http1_keep_alive(u32 seen)
 {

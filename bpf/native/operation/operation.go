@@ -1,5 +1,5 @@
 // Package operation makes the key of an HTTP operation as the parser in the kernel
-// does: bpf/c/parse/http1_target.h has the rules. A test holds both together.
+// does: bpf/c/parse/http1_path.h has the rules. A test holds both together.
 package operation
 
 import "strings"

@@ -1,1 +1,0 @@
-../c/parse/http1_field.h

@@ -1,0 +1,1 @@
+../c/parse/http1_path.h
