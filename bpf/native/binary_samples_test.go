@@ -53,3 +53,18 @@ func TestDNSSamples(t *testing.T) {
 		}
 	}
 }
+
+func TestTLSSamples(t *testing.T) {
+	samples, err := TLSSamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r TLSRun
+	tells(t, "tls", samples, func(s BinarySample) string {
+		return lines(pointers(tlsSays(&r, s.Bytes, s.Argument, Cut{})))
+	})
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, s := range samples {
+		everyTLSCut(t, &r, s.Bytes, s.Argument, cuts(len(s.Bytes), random))
+	}
+}

@@ -77,6 +77,9 @@ const (
 
 // Trim zeroes what means nothing in a capture.
 func (t *TLSTold) Trim() {
+	if t.Flags&FlagHead == 0 {
+		t.TLSCapture = TLSCapture{}
+	}
 	clear(t.NameBytes[min(int(t.NameLen), 128):])
 	clear(t.ALPNBytes[min(int(t.Listed), 32):])
 	clear(t.RawBytes[min(int(t.RawLen), 1024):])

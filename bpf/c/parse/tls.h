@@ -152,7 +152,7 @@ struct tls_out {
 	u8 flags; /* enum parse_flag */
 	u8 kind;  /* enum tls_kind */
 	u16 reason;
-	/* What follows is set with OUT_HEAD and OUT_SWITCH and stays. */
+	/* What follows is set by a hello and stays, but for an alert's two and for hints, which TLS_ENCRYPTED sets too. */
 	u16 hints;   /* enum tls_flag, up to TLS_SHOWN */
 	u16 legacy;  /* the hello's version field */
 	u16 version; /* chosen, or the highest offered (0: none that is known) */
@@ -714,6 +714,15 @@ static __always_inline void tls_report(const struct tls_state *s, struct tls_out
 	out->flags = result;
 	out->kind = result >> 8;
 	out->reason = result >> 16;
+	if (!(result & OUT_HEAD)) {
+		out->hints = s->flags & TLS_RESUMED;
+		return;
+	}
+	if (out->kind == TLS_ALERT) {
+		out->level = s->list >> 8;
+		out->description = s->list;
+		return;
+	}
 	out->hints = s->flags & TLS_SHOWN;
 	out->legacy = s->legacy;
 	out->version = s->version;
@@ -722,13 +731,8 @@ static __always_inline void tls_report(const struct tls_state *s, struct tls_out
 	out->name = s->name;
 	out->alpn = s->alpn;
 	out->listed = s->listed;
-	out->level = s->list >> 8;
-	out->description = s->list;
-	out->reserved = 0;
 	out->session = s->session;
 	out->sni = s->sni;
-	if (out->kind != TLS_ALERT)
-		out->level = out->description = 0;
 }
 
 /* See parse.h. Ends behind each hello and alert, and where the rest is encrypted. */
