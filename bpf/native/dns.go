@@ -95,3 +95,12 @@ func (t *DNSTold) String() string {
 	fmt.Fprintf(&b, " authorities=%d additionals=%d size=%d", t.Authorities, t.Additionals, t.Size)
 	return b.String()
 }
+
+// TellDNS is a line for each thing that a run told.
+func TellDNS(r *DNSRun) []string {
+	var told []string
+	for i := range r.Told[:min(int(r.Notes), len(r.Told))] {
+		told = append(told, r.Told[i].String())
+	}
+	return told
+}

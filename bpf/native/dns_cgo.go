@@ -4,19 +4,7 @@ package native
 
 /*
 #cgo CFLAGS: -O2 -Wall -Wextra -Werror -Wpadded -Wno-unknown-pragmas
-#include "../c/parse/dns.h"
-
-#define DRIVE(name) dns_##name
-#define DRIVE_TOLD 64
-
-static bool dns_drive_init(struct dns_state *s, u32 datagram)
-{
-	if (datagram)
-		return dns_init_datagram(s, datagram);
-	dns_init(s);
-	return true;
-}
-
+#include "../c/parse/dns_drive.h"
 #include "../c/parse/drive.h"
 #include "native.h"
 

@@ -35,7 +35,7 @@ func (r *Run[State, Out, Capture, Told]) Load(stream []byte, argument uint32, cu
 	var out Out
 	var capture Capture
 	r.State, r.Out, r.Capture = state, out, capture
-	r.Argument, r.Window, r.Repeat, r.EOF, r.Plain, r.Poison = argument, 64, 1, true, false, cut.Poison
+	r.Argument, r.Window, r.Repeat, r.EOF, r.Plain, r.Poison = argument, 128, 1, true, false, cut.Poison
 	if cut.Window > 0 {
 		r.Window = uint32(cut.Window)
 	}

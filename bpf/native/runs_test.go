@@ -58,7 +58,7 @@ func pointers[T any](said []T) []*T {
 // near the beginning, and cut at random.
 func cuts(n int, random *rand.Rand) []Cut {
 	var all []Cut
-	for window := 1; window <= 64; window++ {
+	for window := 1; window <= 128; window++ {
 		all = append(all, Cut{Window: window, Poison: byte(window * 37)})
 	}
 	for at := 1; at < min(n, 4000); at++ {
@@ -71,7 +71,7 @@ func cuts(n int, random *rand.Rand) []Cut {
 }
 
 func randomCut(n int, random *rand.Rand) Cut {
-	cut := Cut{Poison: byte(random.Uint32()), Window: 1 + random.IntN(64)}
+	cut := Cut{Poison: byte(random.Uint32()), Window: 1 + random.IntN(128)}
 	for at := 1 + random.IntN(20); at < n && len(cut.At) < MaxCuts; at += 1 + random.IntN(1+random.IntN(80)) {
 		cut.At = append(cut.At, at)
 	}

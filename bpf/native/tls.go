@@ -141,3 +141,12 @@ func (t *TLSTold) String() string {
 	}
 	return b.String()
 }
+
+// TellTLS is a line for each thing that a run told.
+func TellTLS(r *TLSRun) []string {
+	var told []string
+	for i := range r.Told[:min(int(r.Notes), len(r.Told))] {
+		told = append(told, r.Told[i].String())
+	}
+	return told
+}

@@ -4,17 +4,7 @@ package native
 
 /*
 #cgo CFLAGS: -O2 -Wall -Wextra -Werror -Wpadded -Wno-unknown-pragmas
-#include "../c/parse/tls.h"
-
-#define DRIVE(name) tls_##name
-#define DRIVE_TOLD 16
-
-static bool tls_drive_init(struct tls_state *s, u32 side)
-{
-	tls_init(s, side);
-	return true;
-}
-
+#include "../c/parse/tls_drive.h"
 #include "../c/parse/drive.h"
 #include "native.h"
 

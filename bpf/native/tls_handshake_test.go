@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"math/big"
 	mathrand "math/rand/v2"
@@ -259,7 +260,7 @@ func sameHello(t testing.TB, got *TLSTold, want *tls.ClientHelloInfo, message []
 	}
 	if want != nil {
 		name := asciiLower(want.ServerName)
-		if int(got.NameLen) != len(name) || got.Name() != name[:min(len(name), 128)] || (name != "" && hex(got.SNI) != hashOf(name)) || (name == "") != (got.SNI == 0) {
+		if int(got.NameLen) != len(name) || got.Name() != name[:min(len(name), 128)] || (name != "" && fmt.Sprintf("%016x", got.SNI) != hashOf(name)) || (name == "") != (got.SNI == 0) {
 			fail("name", name)
 		}
 		if int(got.Cipher) != len(want.CipherSuites) {

@@ -85,7 +85,7 @@ func TestTLS(t *testing.T) {
 	second.random = strings.Repeat("x", 32)
 	bare := clientHello()
 	bare.legacy, bare.extensions = "\x03\x00", nil
-	const saysFirst = `: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=6a9d748279dddc3d session=00000000 raw=21`
+	const saysFirst = `: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=1c35181b85d1758e session=00000000 raw=21`
 	for _, test := range []struct {
 		name   string
 		side   uint32
@@ -95,11 +95,11 @@ func TestTLS(t *testing.T) {
 		{"no extensions", TLSClient, record(22, bare.message()), []string{`52: client hello legacy=0300 version=0300 ciphers=2 session=00000000 raw=8`}},
 		{"1.3", TLSClient, first + ccs + appData, []string{`76` + saysFirst, `87: encrypted switch`}},
 		{"1.3, without ChangeCipherSpec", TLSClient, first + appData, []string{`76` + saysFirst, `81: encrypted switch`}},
-		{"two hellos", TLSClient, first + ccs + again + appData, []string{`76` + saysFirst, `164: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=6a9d748279dddc3d session=00000000 raw=25 again`, `169: encrypted switch`}},
+		{"two hellos", TLSClient, first + ccs + again + appData, []string{`76` + saysFirst, `164: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=1c35181b85d1758e session=00000000 raw=25 again`, `169: encrypted switch`}},
 		{"another client's hello", TLSClient, first + record(22, second.message()), []string{`76` + saysFirst, `119: error 315 second`}},
 		{"for another server", TLSClient, first + record(22, clientHello(extHTTP2, extOffer).message()), []string{`76` + saysFirst, `148: error 315 second`}},
 		{"encrypted, but like a hello", TLSClient, first + ccs + record(22, second.message()), []string{`76` + saysFirst, `125: encrypted switch`}},
-		{"three hellos", TLSClient, first + again + again, []string{`76` + saysFirst, `158: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=6a9d748279dddc3d session=00000000 raw=25 again`, `167: error 301 order`}},
+		{"three hellos", TLSClient, first + again + again, []string{`76` + saysFirst, `158: client hello legacy=0303 version=0304 ciphers=2 sni="a.bc" hash=1c35181b85d1758e session=00000000 raw=25 again`, `167: error 301 order`}},
 		{"1.2, resumed", TLSClient, first + ccs + record(22, "\x00\x00\x00\x00 encrypted"), []string{`76` + saysFirst, `91: encrypted switch`}},
 		{"1.2, in full", TLSClient, first + record(22, handshakeMessage(16, "key")) + ccs, []string{`76` + saysFirst, `94: encrypted switch`}},
 		{"client's alert", TLSClient, first + record(21, "\x01\x00"), []string{`76` + saysFirst, `83: alert level=1 description=0`}},
@@ -114,9 +114,9 @@ func TestTLS(t *testing.T) {
 
 		{"1.3 server", TLSServer, reply + ccs + appData, []string{`55: server hello legacy=0303 version=0304 cipher=1301 session=00000000 raw=0 switch`}},
 		{"1.2 server", TLSServer, record(22, old.message()+handshakeMessage(11, "certificate")+handshakeMessage(14, "")) + ccs + "anything",
-			[]string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=66fccf05 raw=0`, `93: encrypted switch`}},
+			[]string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=4c0c164b raw=0`, `93: encrypted switch`}},
 		{"1.2 server, resumed", TLSServer, record(22, old.message()) + record(22, handshakeMessage(4, "new ticket")) + ccs,
-			[]string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=66fccf05 raw=0`, `93: encrypted resumed switch`}},
+			[]string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=4c0c164b raw=0`, `93: encrypted resumed switch`}},
 		{"server's alert", TLSServer, record(21, "\x02\x28"), []string{`7: alert level=2 description=40`}},
 		{"retry", TLSServer, record(22, retry.message()) + ccs + reply, []string{`55: retry legacy=0303 version=0304 cipher=1301 session=00000000 raw=0`,
 			`116: server hello legacy=0303 version=0304 cipher=1301 session=00000000 raw=0 again switch`}},
@@ -127,7 +127,7 @@ func TestTLS(t *testing.T) {
 		{"two protocols chosen", TLSServer, record(22, serverHello("\x00\x10\x00\x06\x02h2\x02h3").message()), []string{`58: error 312 alpn list`}},
 		{"two versions chosen", TLSServer, record(22, serverHello("\x00\x2b\x03\x04\x03").message()), []string{`53: error 313 versions`}},
 		{"more where keys change", TLSServer, record(22, serverHello(extChosen).message()+"x"), []string{`55: error 314 trailing`}},
-		{"two hellos of a server", TLSServer, record(22, old.message()) + record(22, old.message()), []string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=66fccf05 raw=0`, `77: error 301 order`}},
+		{"two hellos of a server", TLSServer, record(22, old.message()) + record(22, old.message()), []string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=4c0c164b raw=0`, `77: error 301 order`}},
 
 		{"HTTP", TLSClient, "GET / HTTP/1.1\r\n\r\n", []string{`5: error 300 record`}},
 		{"SSL 2", TLSClient, "\x80\x2e\x01\x00\x02\x00\x15", []string{`5: error 300 record`}},
@@ -142,7 +142,7 @@ func TestTLS(t *testing.T) {
 		{"alert of three bytes", TLSClient, record(21, "\x01\x00\x00"), []string{`5: error 316 alert size`}},
 		{"alert of no level", TLSClient, record(21, "\x03\x00"), []string{`7: error 316 alert size`}},
 		{"ChangeCipherSpec of two bytes", TLSClient, first + record(20, "\x01\x01"), []string{`76` + saysFirst, `81: error 317 ccs`}},
-		{"ChangeCipherSpec of 2", TLSServer, record(22, old.message()) + record(20, "\x02"), []string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=66fccf05 raw=0`, `74: error 317 ccs`}},
+		{"ChangeCipherSpec of 2", TLSServer, record(22, old.message()) + record(20, "\x02"), []string{`68: server hello legacy=0303 version=0303 cipher=1301 alpn=["h2"]/01 session=4c0c164b raw=0`, `74: error 317 ccs`}},
 		{"nothing", TLSClient, "", nil},
 		{"half a header", TLSClient, first[:3], []string{`3: error 318 truncated`}},
 		{"half a hello", TLSClient, first[:40], []string{`40: error 318 truncated`}},

@@ -19,7 +19,8 @@
 
 #define DNS_NAME 128	/* bytes kept of a name, of at most 255 */
 #define DNS_ADDRESSES 8 /* kept of an answer */
-#define DNS_TURNS 24
+#define DNS_WINDOW 128	/* bytes at a time; 8 more must be readable */
+#define DNS_TURNS 64	/* in a step, each over up to 8 bytes, or over all that is skipped */
 
 enum dns_reason {
 	DNS_SHORT = 200,       /* ends inside what it announced */
@@ -57,18 +58,16 @@ enum dns_phase {
 	DNS_PREFIX,  /* a stream's length */
 	DNS_ID,	     /* id, flags, QDCOUNT, ANCOUNT */
 	DNS_COUNTS,  /* NSCOUNT, ARCOUNT */
-	DNS_Q_LABEL, /* a label's length */
-	DNS_Q_NAME,
-	DNS_Q_TYPE, /* type, class */
+	DNS_Q_LABEL, /* a label, and the next one's length */
+	DNS_Q_TYPE,  /* type, class */
 	DNS_R_LABEL,
-	DNS_R_POINTER,
-	DNS_R_TYPE, /* type, class, TTL */
-	DNS_R_LENGTH,
+	DNS_R_POINTER, /* its second byte, type, class */
+	DNS_R_TYPE,    /* type, class */
+	DNS_R_TTL,     /* and length */
 	DNS_R_A,
 	DNS_R_AAAA, /* its first half */
 	DNS_R_AAAA2,
-	DNS_R_LAST, /* the last byte of data, after the others were skipped */
-	DNS_LAST,   /* the same of the message */
+	DNS_LAST, /* the message's last byte, after others were skipped */
 	DNS_DONE,
 };
 
@@ -147,15 +146,13 @@ static __always_inline bool dns_read(struct dns_state *s, u8 phase, u8 n)
 	return true;
 }
 
-/* Skips n bytes, 1 at least, but for the last: something always ends by being read. */
-static __always_inline bool dns_pass(struct dns_state *s, u8 phase, u16 n)
+/* Skips n bytes. Something must be read after that: nothing ends by being skipped. */
+static __always_inline bool dns_pass(struct dns_state *s, u16 n)
 {
 	if (s->left < n)
 		return false;
 	s->left -= n;
-	s->skip = n - 1;
-	s->need = 1;
-	s->phase = phase;
+	s->skip += n;
 	return true;
 }
 
@@ -206,7 +203,8 @@ static __always_inline u32 dns_next(struct dns_state *s)
 	}
 	if (!s->left)
 		return dns_end(s);
-	dns_pass(s, DNS_LAST, s->left);
+	dns_pass(s, s->left - 1);
+	dns_read(s, DNS_LAST, 1);
 	return 0;
 }
 
@@ -229,11 +227,13 @@ static __always_inline u32 dns_q_label(struct dns_state *s)
 
 	if (n > 63)
 		return dns_error(s, DNS_LABEL);
-	if (!n)
+	if (!n) {
+		s->hash = name_hash_end(s->hash, s->acc, s->name);
 		return dns_read(s, DNS_Q_TYPE, 4) ? 0 : dns_error(s, DNS_SHORT);
+	}
 	if (s->name + n >= 255) /* the final zero is still to come */
 		return dns_error(s, DNS_NAME_LENGTH);
-	return dns_read(s, DNS_Q_NAME, n) ? 0 : dns_error(s, DNS_SHORT);
+	return dns_read(s, DNS_Q_LABEL, n + 1) ? 0 : dns_error(s, DNS_SHORT);
 }
 
 static __always_inline u32 dns_r_label(struct dns_state *s)
@@ -241,81 +241,75 @@ static __always_inline u32 dns_r_label(struct dns_state *s)
 	u8 n = s->acc;
 
 	if (n >= 0xc0)
-		return dns_read(s, DNS_R_POINTER, 1) ? 0 : dns_error(s, DNS_SHORT);
+		return dns_read(s, DNS_R_POINTER, 5) ? 0 : dns_error(s, DNS_SHORT);
 	if (n > 63)
 		return dns_error(s, DNS_LABEL);
 	if (!n)
-		return dns_read(s, DNS_R_TYPE, 8) ? 0 : dns_error(s, DNS_SHORT);
+		return dns_read(s, DNS_R_TYPE, 4) ? 0 : dns_error(s, DNS_SHORT);
 	if (s->owner + 1 + n >= 255)
 		return dns_error(s, DNS_NAME_LENGTH);
 	s->owner += 1 + n;
-	/* with the next label's length: a name does not end here */
-	return dns_pass(s, DNS_R_LABEL, n + 1) ? 0 : dns_error(s, DNS_SHORT);
+	return dns_pass(s, n) && dns_read(s, DNS_R_LABEL, 1) ? 0 : dns_error(s, DNS_SHORT);
 }
 
-static __always_inline u32 dns_r_pointer(struct dns_state *s)
+/* Type and class; with a pointer before them. */
+static __always_inline u32 dns_r_type(struct dns_state *s)
 {
-	u16 to = s->acc & 0x3fff;
-	u16 here = s->size - s->left - 2; /* the pointer's own place */
+	u16 type = s->acc >> 16;
 
-	/* A name that points into itself or ahead would never end somewhere. */
-	if (to < 12 || to >= here - s->owner)
-		return dns_error(s, DNS_POINTER);
-	return dns_read(s, DNS_R_TYPE, 8) ? 0 : dns_error(s, DNS_SHORT);
-}
+	if (s->phase == DNS_R_POINTER) {
+		u16 to = s->acc >> 32 & 0x3fff;
+		u16 here = s->size - s->left - 6; /* the pointer's own place */
 
-static __always_inline void dns_r_type(struct dns_state *s)
-{
-	u32 ttl = s->acc;
-	u16 type = s->acc >> 48;
-
+		/* A name that points into itself or ahead would never end somewhere. */
+		if (to < 12 || to >= here - s->owner)
+			return dns_error(s, DNS_POINTER);
+	}
 	s->record = 0;
-	if ((u16)(s->acc >> 32) != DNS_IN)
-		return;
-	if (type != DNS_A && type != DNS_AAAA && type != DNS_CNAME)
-		return;
-	s->record = type;
-	if (ttl >> 31)
-		ttl = 0; /* RFC 2181 §8 */
-	if (ttl < s->ttl)
-		s->ttl = ttl;
+	if ((u16)s->acc == DNS_IN && (type == DNS_A || type == DNS_AAAA || type == DNS_CNAME))
+		s->record = type;
+	return dns_read(s, DNS_R_TTL, 6) ? 0 : dns_error(s, DNS_SHORT);
 }
 
-static __always_inline u32 dns_r_length(struct dns_state *s)
+/* TTL and length: after that an answer counts. */
+static __always_inline u32 dns_r_ttl(struct dns_state *s)
 {
+	u32 ttl = s->acc >> 16;
 	u16 n = s->acc;
-	bool fits;
 
+	if (s->record) {
+		if (ttl >> 31)
+			ttl = 0; /* RFC 2181 §8 */
+		if (ttl < s->ttl)
+			s->ttl = ttl;
+	}
 	switch (s->record) {
 	case DNS_A:
 		if (n != 4)
 			return dns_error(s, DNS_RDLENGTH);
-		fits = dns_read(s, DNS_R_A, 4);
-		break;
+		return dns_read(s, DNS_R_A, 4) ? 0 : dns_error(s, DNS_SHORT);
 	case DNS_AAAA:
 		if (n != 16)
 			return dns_error(s, DNS_RDLENGTH);
-		fits = dns_read(s, DNS_R_AAAA, 8);
-		break;
+		return dns_read(s, DNS_R_AAAA, 8) ? 0 : dns_error(s, DNS_SHORT);
 	case DNS_CNAME:
 		s->aliases++;
-		/* fallthrough */
-	default:
-		if (!n)
-			return dns_next(s);
-		fits = dns_pass(s, DNS_R_LAST, n);
 	}
-	return fits ? 0 : dns_error(s, DNS_SHORT);
+	if (s->left < n)
+		return dns_error(s, DNS_SHORT);
+	if (n && s->left == n && !s->unread) {
+		dns_pass(s, n - 1);
+		return dns_read(s, DNS_LAST, 1), 0;
+	}
+	dns_pass(s, n);
+	return dns_next(s);
 }
 
 /* Takes what was read whole. Returns enum parse_flag, the reason 16 bits higher. */
-PARSE_GLOBAL u32 dns_field(struct dns_state *s, struct dns_capture *cap)
+static __always_inline u32 dns_field(struct dns_state *s, struct dns_capture *cap)
 {
-	u16 place;
+	u16 place = s->addresses;
 
-	if (!s || !cap)
-		return 0;
-	place = s->addresses;
 	switch (s->phase) {
 	case DNS_PREFIX: {
 		u16 size = s->acc;
@@ -334,8 +328,6 @@ PARSE_GLOBAL u32 dns_field(struct dns_state *s, struct dns_capture *cap)
 		return dns_read(s, DNS_Q_LABEL, 1) ? 0 : dns_error(s, DNS_SHORT);
 	case DNS_Q_LABEL:
 		return dns_q_label(s);
-	case DNS_Q_NAME:
-		return dns_read(s, DNS_Q_LABEL, 1) ? 0 : dns_error(s, DNS_SHORT);
 	case DNS_Q_TYPE:
 		s->type = s->acc >> 16;
 		s->class = s->acc;
@@ -343,12 +335,10 @@ PARSE_GLOBAL u32 dns_field(struct dns_state *s, struct dns_capture *cap)
 	case DNS_R_LABEL:
 		return dns_r_label(s);
 	case DNS_R_POINTER:
-		return dns_r_pointer(s);
 	case DNS_R_TYPE:
-		dns_r_type(s);
-		return dns_read(s, DNS_R_LENGTH, 2) ? 0 : dns_error(s, DNS_SHORT);
-	case DNS_R_LENGTH:
-		return dns_r_length(s);
+		return dns_r_type(s);
+	case DNS_R_TTL:
+		return dns_r_ttl(s);
 	case DNS_R_A:
 		if (place < DNS_ADDRESSES) {
 			cap->address[place][0] = 0;
@@ -364,8 +354,6 @@ PARSE_GLOBAL u32 dns_field(struct dns_state *s, struct dns_capture *cap)
 		if (place < DNS_ADDRESSES)
 			cap->address[place][1] = __builtin_bswap64(s->acc);
 		s->addresses++;
-		/* fallthrough */
-	case DNS_R_LAST:
 		return dns_next(s);
 	case DNS_LAST:
 		return dns_end(s);
@@ -373,21 +361,17 @@ PARSE_GLOBAL u32 dns_field(struct dns_state *s, struct dns_capture *cap)
 	return 0;
 }
 
-/* Takes n more bytes of the question's name. */
-PARSE_GLOBAL int dns_name(struct dns_state *s, struct dns_capture *cap, u64 word, u32 n)
+/* Takes n more bytes of the question's name, and gives them in lower case. */
+static __always_inline u64 dns_name(struct dns_state *s, struct dns_capture *cap, u64 word, u32 n)
 {
-	u8 at;
+	u8 at = s->name;
 
-	if (!s || !cap)
-		return 0;
-	at = s->name;
-
-	word = name_first(name_fold(word), n);
+	word = name_fold(word);
 	if (at < DNS_NAME)
-		parse_store(cap->name + at, word);
+		parse_store(cap->name + at, name_first(word, n));
+	s->hash = name_hash(s->hash, s->acc, word, n, at);
 	s->name = at + n;
-	s->hash = name_hash(s->hash, word, n);
-	return 0;
+	return word;
 }
 
 static __always_inline void dns_report(const struct dns_state *s, struct dns_out *out, u32 result)
@@ -412,9 +396,30 @@ static __always_inline void dns_report(const struct dns_state *s, struct dns_out
 }
 
 /*
- * See parse.h. A turn takes a field, or up to 8 bytes of it; so few fields are
- * read by more than two that a window seldom needs a second call.
+ * Takes up to 8 bytes of what is being read, or skips, of rest bytes that are
+ * there; word has the first 8 of them. Returns how many, and 32 bits higher what
+ * dns_field() says.
  */
+PARSE_GLOBAL u64 dns_turn(struct dns_state *s, struct dns_capture *cap, u64 word, u32 rest)
+{
+	u32 n;
+
+	if (!s || !cap)
+		return 1;
+	if (s->skip) {
+		n = s->skip < rest ? s->skip : rest;
+		s->skip -= n;
+		return n;
+	}
+	n = field_least(field_least(s->need, 8), rest);
+	if (s->phase == DNS_Q_LABEL)
+		word = dns_name(s, cap, word, n);
+	s->acc = field_add(s->acc, word, n);
+	s->need -= n;
+	return s->need ? n : n | (u64)dns_field(s, cap) << 32;
+}
+
+/* See parse.h. Stops behind a message. */
 static __always_inline u32 dns_step(struct dns_state *s, const u8 *window, u32 len, struct dns_out *out,
 				    struct dns_capture *cap)
 {
@@ -424,36 +429,19 @@ static __always_inline u32 dns_step(struct dns_state *s, const u8 *window, u32 l
 	out->reason = 0;
 	if (s->skip == PARSE_REST)
 		return len;
-	if (len > PARSE_WINDOW)
-		len = PARSE_WINDOW;
+	if (len > DNS_WINDOW)
+		len = DNS_WINDOW;
 #pragma clang loop unroll(disable)
 	for (u32 turn = 0; turn < DNS_TURNS; turn++) {
-		u32 n, result;
-		u64 word;
+		u64 took;
 
-		parse_reload();
-		parse_forget(at, 127);
+		parse_forget(at, 255);
 		if (at >= len)
 			break;
-		if (s->skip) {
-			n = s->skip < len - at ? s->skip : len - at;
-			s->skip -= n;
-			at += n;
-			continue;
-		}
-		word = parse_load(window + at);
-		n = field_least(field_least(s->need, 8), len - at);
-		parse_forget(n, 15);
-		s->acc = field_add(s->acc, word, n);
-		if (s->phase == DNS_Q_LABEL || s->phase == DNS_Q_NAME)
-			dns_name(s, cap, word, n);
-		at += n;
-		s->need -= n;
-		if (s->need)
-			continue;
-		result = dns_field(s, cap);
-		if (result) {
-			dns_report(s, out, result);
+		took = dns_turn(s, cap, parse_load(window + at), len - at);
+		at += (u8)took;
+		if (took >> 32) {
+			dns_report(s, out, took >> 32);
 			break;
 		}
 	}

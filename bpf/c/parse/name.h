@@ -2,10 +2,10 @@
 /* Names that are compared without case, in words as parse_load() gives them. */
 #pragma once
 
-#include "parse.h"
+#include "field.h"
 
-#define NAME_HASH 0xcbf29ce484222325ull /* FNV-1a, 64 bits: of nothing */
-#define NAME_PRIME 0x100000001b3ull
+#define NAME_HASH 0xcbf29ce484222325ull
+#define NAME_PRIME 0x9e3779b97f4a7c15ull
 
 /* The first n bytes, n from 1 to 8. */
 static __always_inline u64 name_first(u64 word, u32 n)
@@ -23,13 +23,29 @@ static __always_inline u64 name_fold(u64 word)
 	return word | (from_a & ~above_z & ~word & PARSE_MARKS) >> 2;
 }
 
-/* Adds the first n bytes. One by one: what is hashed does not depend on how it was cut into words. */
-static __always_inline u64 name_hash(u64 hash, u64 word, u32 n)
+static __always_inline u64 name_mix(u64 hash, u64 value)
 {
-#pragma clang loop unroll(full)
-	for (u32 i = 0; i < 8; i++) {
-		if (i < n)
-			hash = (hash ^ (u8)(word >> (8 * i))) * NAME_PRIME;
-	}
-	return hash;
+	hash = (hash ^ value) * NAME_PRIME;
+	return hash ^ hash >> 32;
+}
+
+/*
+ * The hash of a name goes over its bytes in groups of eight from its beginning,
+ * each a number in network order, then over what is left, then over its length. So it does not depend on how the name
+ * was cut. before is what field_add() made of the bytes before these n, the first of which is the name's byte at.
+ */
+static __always_inline u64 name_hash(u64 hash, u64 before, u64 word, u32 n, u32 at)
+{
+	u32 missing = 8 - (at & 7);
+
+	return n < missing ? hash : name_mix(hash, field_add(before, word, missing));
+}
+
+/* After all size bytes, field being what field_add() made of the last ones. */
+static __always_inline u64 name_hash_end(u64 hash, u64 field, u32 size)
+{
+	/* by halves, as a shift by all 64 bits is none */
+	u32 rest = 4 * (size & 7);
+
+	return name_mix(name_mix(hash, field & ~(~0ull << rest << rest)), size);
 }

@@ -116,7 +116,8 @@ enum tls_phase {
 	TLS_DONE,
 };
 
-#define TLS_TURNS 24
+#define TLS_WINDOW 128 /* bytes at a time; 8 more must be readable */
+#define TLS_TURNS 64   /* in a step, each over up to 8 bytes, or over all that is skipped */
 
 struct tls_state {
 	u64 skip;
@@ -152,7 +153,7 @@ struct tls_out {
 	u8 flags; /* enum parse_flag */
 	u8 kind;  /* enum tls_kind */
 	u16 reason;
-	/* What follows is set by a hello and stays, but for an alert's two and for hints, which TLS_ENCRYPTED sets too. */
+	/* What follows is set by a hello and stays, but for an alert's two, and hints: TLS_ENCRYPTED sets them too. */
 	u16 hints;   /* enum tls_flag, up to TLS_SHOWN */
 	u16 legacy;  /* the hello's version field */
 	u16 version; /* chosen, or the highest offered (0: none that is known) */
@@ -248,7 +249,7 @@ static __always_inline u32 tls_item(struct tls_state *s, u8 phase, u16 n, u8 act
 	return tls_want(s, phase, n, act);
 }
 
-/* Skips n bytes, 1 at least, but for the last: something always ends by being read. */
+/* Skips n bytes, 1 at least, but for the last: no hello ends by being skipped. */
 static __always_inline u32 tls_pass(struct tls_state *s, u8 phase, u32 n)
 {
 	s->pass = n - 1;
@@ -470,7 +471,10 @@ static __always_inline u32 tls_extension(struct tls_state *s)
 			s->flags |= TLS_ECH;
 		break;
 	}
-	return size ? tls_pass(s, TLS_EXTENSION_END, size) : tls_next_extension(s);
+	if (size && !s->left)
+		return tls_pass(s, TLS_EXTENSION_END, size);
+	s->pass = size;
+	return tls_next_extension(s);
 }
 
 /* One name, of the one type that there is: what else the list could hold was never said (RFC 6066 §3). */
@@ -550,13 +554,10 @@ static __always_inline u32 tls_ccs(struct tls_state *s)
 }
 
 /* Takes a record's header. Returns enum parse_flag, the kind 8 bits higher, the reason 16. */
-PARSE_GLOBAL u32 tls_record(struct tls_state *s)
+static __always_inline u32 tls_record(struct tls_state *s)
 {
-	u16 size;
+	u16 size = s->header;
 
-	if (!s)
-		return 0;
-	size = s->header;
 	if ((u8)(s->header >> 24) != 3)
 		return tls_error(s, TLS_RECORD);
 	switch ((u8)(s->header >> 32)) {
@@ -592,13 +593,10 @@ PARSE_GLOBAL u32 tls_record(struct tls_state *s)
 }
 
 /* Takes a field that was read whole. Returns as tls_record(). */
-PARSE_GLOBAL u32 tls_field(struct tls_state *s)
+static __always_inline u32 tls_field(struct tls_state *s)
 {
-	u16 n;
+	u16 n = s->acc;
 
-	if (!s)
-		return 0;
-	n = s->acc;
 	switch (s->phase) {
 	case TLS_MESSAGE:
 		return tls_message(s);
@@ -643,6 +641,7 @@ PARSE_GLOBAL u32 tls_field(struct tls_state *s)
 	case TLS_NAME_TEXT:
 		if (s->flags & TLS_BAD_NAME || (u8)s->acc == '.')
 			return tls_error(s, TLS_SNI);
+		s->hash = name_hash_end(s->hash, s->acc, s->name);
 		return tls_next_extension(s);
 	case TLS_ALPN_HEAD:
 	case TLS_ALPN_LENGTH:
@@ -674,39 +673,38 @@ static __always_inline void tls_init(struct tls_state *s, u8 side)
 	tls_idle(s);
 }
 
-/* What a capture keeps of n bytes of a field, which has so many to come. */
-PARSE_GLOBAL int tls_keep(struct tls_state *s, struct tls_capture *cap, u64 word, u32 n)
+/* What a capture keeps of n bytes of a field, which has so many to come. Gives them as they are to be read. */
+static __always_inline u64 tls_keep(struct tls_state *s, struct tls_capture *cap, u64 word, u32 n)
 {
-	if (!s || !cap)
-		return 0;
-	word = name_first(word, n);
+	u64 kept = name_first(word, n);
+
 	if (s->act & TLS_KEEP) {
 		u16 at = s->raw;
 
 		if (at < TLS_RAW)
-			parse_store(cap->raw + at, word);
+			parse_store(cap->raw + at, kept);
 		s->raw = field_least(at + n, TLS_RAW + 1);
 	}
 	if (s->act & TLS_KEEP_ALPN) {
 		u8 at = s->listed;
 
 		if (at < TLS_ALPN)
-			parse_store(cap->alpn + at, word);
+			parse_store(cap->alpn + at, kept);
 		s->listed = field_least(at + n, TLS_ALPN + 1);
 	}
 	if (s->act & TLS_KEEP_NAME) {
 		u8 at = s->name - s->need;
 		/* controls, spaces, DEL and what is not ASCII; the bytes that do not count are made letters */
-		u64 all = word | (n < 8 ? PARSE_ONES * 'a' << (8 * n) : 0);
+		u64 all = kept | (n < 8 ? PARSE_ONES * 'a' << (8 * n) : 0);
 
 		if (parse_below(all, 0x21) | parse_equal(all, 0x7f) | (all & PARSE_MARKS))
 			s->flags |= TLS_BAD_NAME;
-		word = name_fold(word);
+		word = name_fold(kept);
 		if (at < TLS_NAME)
 			parse_store(cap->name + at, word);
-		s->hash = name_hash(s->hash, word, n);
+		s->hash = name_hash(s->hash, s->acc, word, n, at);
 	}
-	return 0;
+	return word;
 }
 
 static __always_inline void tls_report(const struct tls_state *s, struct tls_out *out, u32 result)
@@ -735,7 +733,43 @@ static __always_inline void tls_report(const struct tls_state *s, struct tls_out
 	out->sni = s->sni;
 }
 
-/* See parse.h. Ends behind each hello and alert, and where the rest is encrypted. */
+/*
+ * Takes up to 8 bytes of what is being read, or skips, of rest bytes that are
+ * there; word has the first 8 of them. Returns how many, and 32 bits higher what
+ * tls_field() says.
+ */
+PARSE_GLOBAL u64 tls_turn(struct tls_state *s, struct tls_capture *cap, u64 word, u32 rest)
+{
+	u32 n;
+
+	if (!s || !cap)
+		return 1;
+	if (!s->record) {
+		n = field_least(rest, 5 - s->had);
+		s->header = field_add(s->header, word, n);
+		s->had += n;
+		if (s->had < 5)
+			return n;
+		s->had = 0;
+		return n | (u64)tls_record(s) << 32;
+	}
+	n = field_least(rest, s->record);
+	if (s->pass) {
+		n = field_least(n, s->pass);
+		s->record -= n;
+		s->pass -= n;
+		return n;
+	}
+	n = field_least(n, field_least(s->need, 8));
+	if (s->act)
+		word = tls_keep(s, cap, word, n);
+	s->acc = field_add(s->acc, word, n);
+	s->record -= n;
+	s->need -= n;
+	return s->need ? n : n | (u64)tls_field(s) << 32;
+}
+
+/* See parse.h. Stops behind each hello and alert, and where the rest is encrypted. */
 static __always_inline u32 tls_step(struct tls_state *s, const u8 *window, u32 len, struct tls_out *out,
 				    struct tls_capture *cap)
 {
@@ -745,51 +779,19 @@ static __always_inline u32 tls_step(struct tls_state *s, const u8 *window, u32 l
 	out->reason = 0;
 	if (s->skip == PARSE_REST)
 		return len;
-	if (len > PARSE_WINDOW)
-		len = PARSE_WINDOW;
+	if (len > TLS_WINDOW)
+		len = TLS_WINDOW;
 #pragma clang loop unroll(disable)
 	for (u32 turn = 0; turn < TLS_TURNS; turn++) {
-		u32 result;
-		u64 word;
+		u64 took;
 
-		parse_reload();
-		parse_forget(at, 127);
+		parse_forget(at, 255);
 		if (at >= len)
 			break;
-		word = parse_load(window + at);
-		n = len - at;
-		if (!s->record) {
-			n = field_least(n, 5 - s->had);
-			parse_forget(n, 7);
-			s->header = field_add(s->header, word, n);
-			s->had += n;
-			at += n;
-			if (s->had < 5)
-				continue;
-			s->had = 0;
-			result = tls_record(s);
-		} else if (s->pass) {
-			n = field_least(field_least(n, s->record), s->pass);
-			parse_forget(n, 127);
-			s->record -= n;
-			s->pass -= n;
-			at += n;
-			continue;
-		} else {
-			n = field_least(field_least(field_least(n, s->record), s->need), 8);
-			parse_forget(n, 15);
-			s->acc = field_add(s->acc, word, n);
-			if (s->act)
-				tls_keep(s, cap, word, n);
-			s->record -= n;
-			s->need -= n;
-			at += n;
-			if (s->need)
-				continue;
-			result = tls_field(s);
-		}
-		if (result) {
-			tls_report(s, out, result);
+		took = tls_turn(s, cap, parse_load(window + at), len - at);
+		at += (u8)took;
+		if (took >> 32) {
+			tls_report(s, out, took >> 32);
 			return at;
 		}
 	}
