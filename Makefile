@@ -65,12 +65,19 @@ test-kernels: ## load the BPF programs on Debian's 6.1 and 6.12 kernels, in QEMU
 test-long: ## run the tests that take minutes as well; the result goes to docs/test-long.txt
 	@mkdir -p .cache
 	@{ echo "make test-long, $$(date -u +%F), Linux $$(uname -r), $$(nproc) cores, commit $$(git rev-parse --short HEAD)"; echo; \
-	   go run ./cmd/testsum -timeout 120m -p 1 $(PKGS); } 2>&1 | tee .cache/test-long.txt
+	   go run ./cmd/testsum -timeout 120m -p 1 $(PKGS); \
+	   echo; echo "the parsers, built natively:"; \
+	   CGO_ENABLED=1 go test -timeout 120m -count=1 ./bpf/native/... ; } 2>&1 | tee .cache/test-long.txt
 	@mv .cache/test-long.txt docs/test-long.txt
 
 .PHONY: race
 race: ## run the unprivileged tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 WEIR_TEST_PRIVILEGED=0 go test -race -short -timeout 20m ./collector/... ./exporters/... ./ui/... ./cmd/...
+
+.PHONY: test-native
+test-native: ## hold the parsers, built natively, against Go's own libraries (needs a C compiler)
+	CGO_ENABLED=1 go test -short -timeout 10m ./bpf/native/...
+	CGO_ENABLED=1 go test -short -timeout 10m ./bpf -run 'AsNatively$$' -count=1
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME (10s) each

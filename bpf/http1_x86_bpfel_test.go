@@ -16,8 +16,9 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	http1MapRuns        = "runs"
-	http1ProgHttp1Parse = "http1_parse"
+	http1MapRuns         = "runs"
+	http1ProgHttp1Begins = "http1_begins"
+	http1ProgHttp1Parse  = "http1_parse"
 )
 
 // loadHttp1 returns the embedded CollectionSpec for http1.
@@ -62,7 +63,8 @@ type http1Specs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type http1ProgramSpecs struct {
-	Http1Parse *ebpf.ProgramSpec `ebpf:"http1_parse"`
+	Http1Begins *ebpf.ProgramSpec `ebpf:"http1_begins"`
+	Http1Parse  *ebpf.ProgramSpec `ebpf:"http1_parse"`
 }
 
 // http1MapSpecs contains maps before they are loaded into the kernel.
@@ -117,11 +119,13 @@ type http1Variables struct {
 //
 // It can be passed to loadHttp1Objects or ebpf.CollectionSpec.LoadAndAssign.
 type http1Programs struct {
-	Http1Parse *ebpf.Program `ebpf:"http1_parse"`
+	Http1Begins *ebpf.Program `ebpf:"http1_begins"`
+	Http1Parse  *ebpf.Program `ebpf:"http1_parse"`
 }
 
 func (p *http1Programs) Close() error {
 	return _Http1Close(
+		p.Http1Begins,
 		p.Http1Parse,
 	)
 }

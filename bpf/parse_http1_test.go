@@ -85,6 +85,41 @@ func TestKernelParsesHTTP1(t *testing.T) {
 	}
 }
 
+// What the parser takes is detected, and the beginnings of other protocols are not.
+func TestKernelDetectsHTTP1(t *testing.T) {
+	k := loadKernelParser(t, loadHttp1, "http1_begins")
+	verdict := func(begin []byte) uint32 {
+		r := new(native.HTTP1Run)
+		native.LoadHTTP1(r, native.Stream{Bytes: begin}, native.Cut{})
+		if err := k.runs.Put(uint32(0), http1Bytes(r)); err != nil {
+			t.Fatal(err)
+		}
+		ret, err := k.program.Run(&ebpf.RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ret
+	}
+	samples, err := native.HTTP1Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		want := uint32(native.IsRequest)
+		if s.Responses {
+			want = native.IsResponse
+		}
+		if got := verdict(s.Bytes); got != want {
+			t.Errorf("%s: verdict %d, want %d", s.Name, got, want)
+		}
+	}
+	for _, begin := range []string{"\x16\x03\x01\x02\x00\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "*1\r\n$4\r\nPING\r\n"} {
+		if got := verdict([]byte(begin)); got != native.IsNot {
+			t.Errorf("%q: verdict %d", begin, got)
+		}
+	}
+}
+
 func BenchmarkKernelHTTP1(b *testing.B) {
 	k := loadKernelParser(b, loadHttp1, "http1_parse")
 	for _, head := range native.HTTP1Heads {

@@ -13,3 +13,12 @@ int http1_parse(void *ctx)
 {
 	return http1d_drive();
 }
+
+/* The verdict on the beginning of a stream, as the program's return. */
+SEC("syscall")
+int http1_begins(void *ctx)
+{
+	struct http1d_run *r = http1d_drive_run();
+
+	return r ? http1_detect(r->stream, r->len) : -1;
+}

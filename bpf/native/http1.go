@@ -100,6 +100,12 @@ const (
 	AskedConnect = 3
 	AskedUpgrade = 4
 
+	// Verdicts of http1_detect().
+	IsNot      = 0
+	IsMaybe    = 1
+	IsRequest  = 2
+	IsResponse = 3
+
 	MarkKeepAlive = 1
 	MarkVersion1  = 2
 	MarkQuery     = 4

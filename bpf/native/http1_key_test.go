@@ -54,7 +54,7 @@ func TestHTTP1KeyIsTheOperations(t *testing.T) {
 }
 
 func TestDetectHTTP1(t *testing.T) {
-	const no, maybe, isRequest, isResponse = 0, 1, 2, 3
+	const no, maybe, isRequest, isResponse = IsNot, IsMaybe, IsRequest, IsResponse
 	for begin, want := range map[string]int{
 		"": maybe, "G": maybe, "GET": maybe, "GET ": maybe, "GET /": isRequest, "GET / HTTP/1.1\r\n": isRequest, "GET h": isRequest, "GET a": no, "GET  ": no, "get /": no,
 		"H": maybe, "HT": maybe, "HTTP/1": maybe, "HTTP/1.": isResponse, "HTTP/1.1 200 OK": isResponse, "HTTP/2.0 200": no, "HTTP/2": no, "HEAD /": isRequest, "HTTX": maybe,

@@ -97,6 +97,11 @@ func TestHTTP1(t *testing.T) {
 				`74: request BASELINE "/b" asked=1 head=41 body=none keep-alive 1.1 end total=41`,
 				`101: request get "/" asked=1 head=27 body=none keep-alive 1.1 end total=27`}},
 
+		{"long members", request("GET / HTTP/1.1\r\n" + host + "Connection: keep-ali12345678,close\r\nUpgrade: websocke12345678,h2c\r\n\r\n"),
+			[]string{`94: request GET "/" asked=1 head=94 body=none 1.1 h2c end total=94`}},
+
+		{"fields of requests", response(AskedPlain, "HTTP/1.1 200 OK\r\nHost:\r\nhost: a b\r\nExpect:\r\ntraceparent:\r\nContent-Length:0\r\n\r\n"),
+			[]string{`78: response 200 head=78 body=length=0 keep-alive 1.1 end total=78`}},
 		{"ok", response(AskedPlain, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
 			[]string{`38: response 200 head=38 body=length=2 keep-alive 1.1`, `40: response end total=40`}},
 		{"no reason", response(AskedPlain, "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\nHTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n"),
@@ -213,5 +218,17 @@ func TestHeadersAreLinked(t *testing.T) {
 		if to, err := os.Readlink(filepath.Base(header)); to != header {
 			t.Errorf("no link to %s here: %v; ln -s %s bpf/native", header, err, header)
 		}
+	}
+}
+
+func BenchmarkHTTP1(b *testing.B) {
+	for _, head := range HTTP1Heads {
+		b.Run(head.Name, func(b *testing.B) {
+			r := new(HTTP1Run)
+			LoadHTTP1(r, head, Cut{})
+			r.Plain, r.EOF, r.Repeat = true, false, uint32(b.N)
+			ParseHTTP1(r)
+			b.ReportMetric(float64(len(head.Bytes)), "bytes")
+		})
 	}
 }

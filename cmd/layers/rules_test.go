@@ -20,6 +20,8 @@ var layers = []layer{
 		"the pipeline is tested without a kernel, and serves any front end"},
 	{"bpf", []string{"collector", "collector/flow"},
 		"the kernel's edge gives events and knows nothing of what becomes of them"},
+	{"bpf/native", []string{"collector/l7/ja4"},
+		"the parsers' test bench; that a digest is enough for a fingerprint is shown there"},
 	{"exporters/prom", []string{"collector", "collector/flow", "collector/aggregate"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},

@@ -28,6 +28,16 @@ static __always_inline u16 http1_control(u8 c)
 	return c == '\n' ? HTTP1_BARE_LF : HTTP1_CONTROL;
 }
 
+/* Whether no name that matters begins like this, but another may. */
+static __always_inline bool http1_dull(u8 c)
+{
+	const u32 matter =
+	    1u << ('c' - 'a') | 1u << ('e' - 'a') | 1u << ('h' - 'a') | 1u << ('t' - 'a') | 1u << ('u' - 'a');
+	u8 letter = (c | 0x20) - 'a';
+
+	return letter < 26 && !(matter >> letter & 1);
+}
+
 /* Only framing and routing matter in requests and responses, the others in requests. */
 static __always_inline bool http1_matters(const struct http1_state *s)
 {
@@ -86,13 +96,15 @@ static __always_inline u32 http1_named(struct http1_state *s, u8 c, u32 i, struc
  */
 static __always_inline u32 http1_name_next(struct http1_state *s, u64 word, u32 i, struct http1_out *out)
 {
-	bool length = s->header == HTTP1_FIELD_LENGTH;
+	bool length = s->header == HTTP1_FIELD_LENGTH, colon;
 	u64 want = length ? parse_text("length:") : parse_text("on:");
 
 	if (s->at != HTTP1_AT_NAME_REST || s->header > HTTP1_FIELD_CONNECTION || s->header == HTTP1_FIELD_CODING)
 		return i;
-	word = (word ^ want) & (length ? ~0ull >> 8 : ~0ull >> 40);
-	if (!word)
+	/* In small letters a control character would look like the colon. */
+	colon = (word >> (length ? 48 : 16) & 0xff) == ':';
+	word = (parse_lower(word) ^ want) & (length ? ~0ull >> 8 : ~0ull >> 40);
+	if (!word && colon)
 		return http1_named(s, ':', length ? i + 6 : i + 2, out);
 	if (word & (length ? ~0ull >> 16 : ~0ull >> 48))
 		s->at = HTTP1_AT_NAME_OTHER;
@@ -132,7 +144,7 @@ static __always_inline u32 http1_name(struct http1_state *s, u64 word, u32 have,
 		if (!http1_shown(i, len) || i + 8 > len)
 			return i;
 		parse_forget(i, HTTP1_MASK);
-		return http1_name_next(s, parse_lower(parse_load(window + i)), i, out);
+		return http1_name_next(s, parse_load(window + i), i, out);
 	}
 	/* parse_lower() has made spaces of the bytes that are not there. */
 	word &= ~(~0ull << (8 * have));

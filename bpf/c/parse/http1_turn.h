@@ -263,6 +263,8 @@ parse_function u32 http1_turn(struct http1_state *s, const struct http1_window *
 		return i;
 	window = w->bytes;
 	zero = http1_zero(s);
+	if (s->at == HTTP1_AT_NAME && !s->have && http1_dull(window[i]))
+		s->at = HTTP1_AT_NAME_OTHER;
 	if (s->at < HTTP1_AT_LINE)
 		i = http1_collect(s, window, i, len, out, cap);
 	else if (s->at >= HTTP1_AT_EMPTY_LF)

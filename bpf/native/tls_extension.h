@@ -1,0 +1,1 @@
+../c/parse/tls_extension.h
