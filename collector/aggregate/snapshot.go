@@ -10,6 +10,8 @@ type Snapshot struct {
 	Flows     []FlowRow     // live ones and those that ended lately; in no order
 	Workloads []WorkloadRow // in no order
 	Totals    Totals
+
+	Operations []OperationRow // what workloads ask each other, in no order
 }
 
 // Rates are per second, over the time since the reading before.
@@ -42,6 +44,42 @@ type WorkloadRow struct {
 	SentRate     Rates
 	ReceivedRate Rates
 	OpenRate     float64 // flows opened per second
+
+	Served [flow.L7Protocols]L7Row // what it was asked, by protocol
+	Asked  [flow.L7Protocols]L7Row // what it asked others
+}
+
+// L7Row sums exchanges. Rates and quantiles are of the last seconds.
+type L7Row struct {
+	Requests  uint64 // since weir looks
+	Errors    uint64 // of them
+	Rate      float64
+	ErrorRate float64
+	P50       int64 // ns; 0 when there were none lately
+	P99       int64
+}
+
+// OperationRow is one operation between two workloads.
+type OperationRow struct {
+	Client   *flow.Workload // nil: the world
+	Server   *flow.Workload // nil: the world
+	Remote   string         // for an end that no workload stands behind: its name or address
+	Protocol flow.L7Protocol
+	Method   string
+	Route    string
+	Rule     string // as in flow.L7
+	L7Row
+	Shown         uint64 // exchanges that were told in full; the others were only counted
+	RequestBytes  uint64
+	ResponseBytes uint64
+	Statuses      []StatusCount // most frequent first, a few
+	Examples      []*flow.L7    // slow and failed exchanges, newest first, a few
+}
+
+// StatusCount is how often an operation had an outcome; see flow.Tally.
+type StatusCount struct {
+	Status uint16
+	Count  uint64
 }
 
 // Totals sum over all flows, each flow once.
@@ -54,5 +92,6 @@ type Totals struct {
 	SentRate     Rates
 	ReceivedRate Rates
 	OpenRate     float64
+	L7           [flow.L7Protocols]L7Row
 	Unshown      uint64 // records of flows for which a View had no room; only these totals count them
 }

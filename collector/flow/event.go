@@ -9,15 +9,17 @@ type Kind uint8
 // never reused.
 const (
 	KindNone          Kind = 0
-	KindOpen          Kind = 1 // Socket: a connection was established, or the first packet of a connectionless flow
-	KindUpdate        Kind = 2 // Socket: the counters of a living flow, from a read of the kernel's table
-	KindClose         Kind = 3 // Socket: the final counters and the end
-	KindDrop          Kind = 4 // Drop
-	KindCgroupCreated Kind = 5 // Cgroup
-	KindCgroupRemoved Kind = 6 // Cgroup
-	KindDNS           Kind = 7 // DNS
-	KindWorkload      Kind = 8 // Workload: who is behind a cgroup, in recordings
-	KindListen        Kind = 9 // Socket: a listening socket; Remote is the zero AddrPort
+	KindOpen          Kind = 1  // Socket: a connection was established, or the first packet of a connectionless flow
+	KindUpdate        Kind = 2  // Socket: the counters of a living flow, from a read of the kernel's table
+	KindClose         Kind = 3  // Socket: the final counters and the end
+	KindDrop          Kind = 4  // Drop
+	KindCgroupCreated Kind = 5  // Cgroup
+	KindCgroupRemoved Kind = 6  // Cgroup
+	KindDNS           Kind = 7  // DNS
+	KindWorkload      Kind = 8  // Workload: who is behind a cgroup, in recordings
+	KindListen        Kind = 9  // Socket: a listening socket; Remote is the zero AddrPort
+	KindExchange      Kind = 10 // Exchange: a request and its answer in full
+	KindTally         Kind = 11 // Tally: exchanges that were counted
 )
 
 // Event is one observation of a Source. It is a value and holds no reference
@@ -34,6 +36,8 @@ type Event struct {
 	Cgroup   *Cgroup
 	DNS      *DNSAnswer
 	Workload *Workload
+	Exchange *Exchange
+	Tally    *Tally
 }
 
 // Socket is a flow as one socket of this host sees it.

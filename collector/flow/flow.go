@@ -58,12 +58,13 @@ const (
 type RecordKind uint8
 
 // A flow gives one RecordStart, RecordUpdates while it lives, one RecordEnd, and
-// a RecordDrop for each reading in which packets of it were dropped.
+// a RecordDrop for each reading in which packets of it were dropped. A RecordL7 is of no single flow.
 const (
 	RecordStart  RecordKind = 1
 	RecordUpdate RecordKind = 2
 	RecordEnd    RecordKind = 3
 	RecordDrop   RecordKind = 4
+	RecordL7     RecordKind = 5 // L7 is set, Flow and Delta are not
 )
 
 // Record is one thing that the aggregator tells its sinks: the state of a flow
@@ -75,6 +76,7 @@ type Record struct {
 	Flow    Flow
 	Delta   Delta // what was added since the flow's previous record
 	Drop    *Drop // for RecordDrop
+	L7      *L7   // for RecordL7
 }
 
 // Delta is what a flow's counters gained between two records.

@@ -22,6 +22,7 @@ type SourceStats struct {
 	Unread uint64          // bytes that wait in the ring
 	Ring   uint64          // size of the ring, bytes
 	Tables []TableFill
+	Unseen []Unseen // of connections whose protocol is read, what was not
 }
 
 // Total sums the processors' counts.
