@@ -3,8 +3,6 @@ package replay
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -63,6 +61,14 @@ func (l *line) event() (flow.Event, error) {
 		if missing = l.Workload == nil; !missing {
 			ev.Workload, err = l.Workload.decode()
 		}
+	case flow.KindExchange:
+		if missing = l.Exchange == nil; !missing {
+			ev.Exchange, err = l.Exchange.decode()
+		}
+	case flow.KindTally:
+		if missing = l.Tally == nil; !missing {
+			ev.Tally, err = l.Tally.decode()
+		}
 	default:
 		return ev, wrong(`"k"`, "event of kind %d: unknown to this weir: read the recording with the weir that made it, or a newer one", l.Kind)
 	}
@@ -74,7 +80,9 @@ func (l *line) event() (flow.Event, error) {
 
 // contents counts the members of which an event has one.
 func (l *line) contents() (n int) {
-	for _, has := range [...]bool{l.Socket != nil, l.Drop != nil, l.Cgroup != nil, l.DNS != nil, l.Workload != nil} {
+	for _, has := range [...]bool{
+		l.Socket != nil, l.Drop != nil, l.Cgroup != nil, l.DNS != nil, l.Workload != nil, l.Exchange != nil, l.Tally != nil,
+	} {
 		if has {
 			n++
 		}
@@ -92,14 +100,13 @@ func (w *wireSocket) decode(s *flow.Socket) (err error) {
 	if s.Wire, err = addrPort(w.Wire); err != nil {
 		return err
 	}
-	if w.ConnID != "" {
-		if s.ConnID, err = strconv.ParseUint(w.ConnID, 16, 64); err != nil {
-			return wrong(w.ConnID, "connection id %q: it must be a hexadecimal number of 64 bits", w.ConnID)
-		}
+	if s.ConnID, err = hexNumber("connection id", w.ConnID); err != nil {
+		return err
+	}
+	if err := checkComm(w.Comm); err != nil {
+		return err
 	}
 	switch {
-	case len(w.Comm) >= len(flow.Comm{}) || strings.ContainsRune(string(w.Comm), 0):
-		return wrong(`"comm"`, "command name of %d bytes: it has at most 15, none of them NUL", len(w.Comm))
 	case w.Role > flow.RoleServer:
 		return wrong(`"role"`, "role %d: unknown", w.Role)
 	case w.End > flow.EndLost:
@@ -167,6 +174,9 @@ func (w *wireStats) decode() flow.SourceStats {
 	}
 	for _, t := range w.Tables {
 		s.Tables = append(s.Tables, flow.TableFill{Name: string(t.Name), Entries: t.Entries, Max: t.Max})
+	}
+	for _, u := range w.Unseen {
+		s.Unseen = append(s.Unseen, flow.Unseen{Protocol: u.Protocol, Reason: string(u.Reason), Stretches: u.Stretches, Bytes: u.Bytes})
 	}
 	return s
 }

@@ -30,6 +30,10 @@ func appendEvent(b []byte, ev *flow.Event) ([]byte, error) {
 		}
 	case ev.Workload != nil:
 		l.Workload = encodeWorkload(ev.Workload)
+	case ev.Exchange != nil:
+		l.Exchange = encodeExchange(ev.Exchange)
+	case ev.Tally != nil:
+		l.Tally = encodeTally(ev.Tally)
 	}
 	raw, err := json.Marshal(&l)
 	return append(b, raw...), err
@@ -145,6 +149,9 @@ func encodeStats(s *flow.SourceStats) wireStats {
 	})
 	for _, t := range s.Tables {
 		x.Tables = append(x.Tables, wireTable{text(t.Name), t.Entries, t.Max})
+	}
+	for _, u := range s.Unseen {
+		x.Unseen = append(x.Unseen, wireUnseen{u.Protocol, text(u.Reason), u.Stretches, u.Bytes})
 	}
 	return x
 }

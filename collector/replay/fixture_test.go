@@ -55,7 +55,14 @@ func sample() []flow.Event {
 			Addrs: []netip.Addr{netip.MustParseAddr("93.184.216.34"), netip.MustParseAddr("2001:db8::1")}, CNAMEs: []string{"a.example"},
 			TTL: 300, RCode: 3,
 		}},
-		{Kind: flow.KindClose, Time: ms(9), Socket: closed},
+		{Kind: flow.KindExchange, Time: ms(10), CPU: 1, Exchange: sampleHTTP()},
+		{Kind: flow.KindExchange, Time: ms(11), Exchange: sampleLookup()},
+		{Kind: flow.KindExchange, Time: ms(12), Exchange: sampleTLS()},
+		{Kind: flow.KindTally, Time: ms(13), CPU: 2, Tally: sampleTally()},
+		{Kind: flow.KindTally, Time: ms(13), Tally: &flow.Tally{
+			Counted: flow.Counted{Protocol: flow.DNS, Role: flow.RoleClient}, Status: flow.NoAnswer, Count: 1,
+		}},
+		{Kind: flow.KindClose, Time: ms(14), Socket: closed},
 	}
 }
 
@@ -64,6 +71,7 @@ func sampleStats() flow.SourceStats {
 		PerCPU: []flow.CPUCounts{{Produced: 12, Delivered: 10, Lost: 2}},
 		Lost:   map[flow.Loss]uint64{{Stage: "kernel", Reason: "ring_full"}: 2, {Stage: "reader", Reason: "decode"}: 1},
 		Unread: 8, Ring: 1 << 20, Tables: []flow.TableFill{{Name: "flows", Entries: 5, Max: 9}},
+		Unseen: []flow.Unseen{{Protocol: flow.HTTP, Reason: "gap", Stretches: 3, Bytes: 1 << 40}, {Protocol: flow.TLS, Reason: "busy\xff"}},
 	}
 }
 

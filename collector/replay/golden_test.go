@@ -66,6 +66,16 @@ func (p *printer) Consume(_ context.Context, batch []flow.Record) error {
 	kinds := [...]string{flow.RecordStart: "start", flow.RecordUpdate: "update", flow.RecordEnd: "end", flow.RecordDrop: "drop"}
 	for i := range batch {
 		r := &batch[i]
+		if x := r.L7; r.Kind == flow.RecordL7 {
+			fmt.Fprintf(p, "%5d ms  l7     %s  %s → %s  %s %s", (r.Time-base)/1e6, x.Protocol, end(&x.Client), end(&x.Server), x.Method, x.Route)
+			if x.Tally != nil {
+				fmt.Fprintf(p, ", %d of %d", x.Tally.Count, x.Tally.Status)
+			} else {
+				fmt.Fprintf(p, ", %s: %d", x.Exchange.Why, x.Exchange.Status)
+			}
+			p.WriteString("\n")
+			continue
+		}
 		f := &r.Flow
 		fmt.Fprintf(p, "%5d ms  %-6s %d %s  %s → %s", (r.Time-base)/1e6, kinds[r.Kind], f.ID, f.Protocol, end(&f.Client), end(&f.Server))
 		if f.ServerXlated.IsValid() {

@@ -102,11 +102,7 @@ func (r *reader) next() (ev flow.Event, end *wireEnd, err error) {
 		return ev, l.End, r.end(raw, &l)
 	}
 	if ev, err = l.event(); err != nil {
-		var f *fieldError
-		if errors.As(err, &f) {
-			return ev, nil, r.fault(column(raw, f.text), err)
-		}
-		return ev, nil, r.fault(1, err)
+		return ev, nil, r.faultIn(raw, err)
 	}
 	r.events++
 	return ev, nil, nil
@@ -121,6 +117,9 @@ func (r *reader) end(raw []byte, l *line) error {
 		return r.fault(column(raw, `"events"`), fmt.Errorf("%d events counted, %d are here: lines were taken out or added", l.End.Events, r.events))
 	case len(l.End.Stats.CPUs) > maxCPU:
 		return r.fault(column(raw, `"cpus"`), fmt.Errorf("%d processors: there are at most %d", len(l.End.Stats.CPUs), maxCPU))
+	}
+	if err := l.End.Stats.checkUnseen(); err != nil {
+		return r.faultIn(raw, err)
 	}
 	switch _, err := r.in.ReadByte(); {
 	case err == nil:
@@ -161,6 +160,15 @@ func (r *reader) truncated(how string) error {
 
 func (r *reader) fault(col int, err error) error {
 	return &Error{r.name, max(r.number, 1), col, err}
+}
+
+// faultIn points to the value that an error is about, where it is about one.
+func (r *reader) faultIn(raw []byte, err error) error {
+	var f *fieldError
+	if errors.As(err, &f) {
+		return r.fault(column(raw, f.text), err)
+	}
+	return r.fault(1, err)
 }
 
 // decode reads a line strictly.

@@ -39,42 +39,50 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Every field of an event must be in the recording: a new one that nobody writes
-// would get lost without this test.
+// Every field of an event, and of what it points to, must be in the recording: a
+// new one that nobody writes would get lost without this test.
 func TestSampleHasEveryField(t *testing.T) {
-	events := sample()
-	var filled func(v []reflect.Value, path string)
-	filled = func(vs []reflect.Value, path string) {
-		if vs[0].Kind() != reflect.Struct || strings.HasPrefix(vs[0].Type().String(), "netip.") {
-			for _, v := range vs {
-				if !v.IsZero() {
-					return
-				}
-			}
-			t.Errorf("%s is nowhere in the sample", path)
-			return
-		}
-		for i := range vs[0].NumField() {
-			var fields []reflect.Value
-			for _, v := range vs {
-				f := v.Field(i)
-				if f.Kind() == reflect.Pointer && !f.IsNil() {
-					f = f.Elem()
-				}
-				if f.Kind() != reflect.Pointer {
-					fields = append(fields, f)
-				}
-			}
-			if len(fields) > 0 {
-				filled(fields, path+"."+vs[0].Type().Field(i).Name)
-			}
-		}
+	var events, unseen []reflect.Value
+	for _, ev := range sample() {
+		events = append(events, reflect.ValueOf(ev))
 	}
-	var vs []reflect.Value
-	for i := range events {
-		vs = append(vs, reflect.ValueOf(events[i]))
+	filled(t, events, "Event")
+	stats := sampleStats()
+	filled(t, []reflect.Value{reflect.ValueOf(stats)}, "SourceStats")
+	for _, u := range stats.Unseen {
+		unseen = append(unseen, reflect.ValueOf(u))
 	}
-	filled(vs, "Event")
+	filled(t, unseen, "Unseen")
+}
+
+// filled tells of every field that is zero in all of the values.
+func filled(t *testing.T, vs []reflect.Value, path string) {
+	t.Helper()
+	if len(vs) == 0 {
+		t.Errorf("%s is nowhere in the sample", path)
+		return
+	}
+	if vs[0].Kind() != reflect.Struct || strings.HasPrefix(vs[0].Type().String(), "netip.") {
+		for _, v := range vs {
+			if !v.IsZero() {
+				return
+			}
+		}
+		t.Errorf("%s is nowhere in the sample", path)
+		return
+	}
+	for i := range vs[0].NumField() {
+		var fields []reflect.Value
+		for _, v := range vs {
+			switch f := v.Field(i); {
+			case f.Kind() != reflect.Pointer:
+				fields = append(fields, f)
+			case !f.IsNil():
+				fields = append(fields, f.Elem())
+			}
+		}
+		filled(t, fields, path+"."+vs[0].Type().Field(i).Name)
+	}
 }
 
 func TestFiles(t *testing.T) {
@@ -280,6 +288,8 @@ func TestStop(t *testing.T) {
 func FuzzSource(f *testing.F) {
 	f.Add(written(f, sample()))
 	f.Add([]byte(`{"weir_recording":1}` + "\n" + `{"k":4,"t":1,"drop":{"src":"[::1]:1"}}` + "\n"))
+	f.Add([]byte(`{"weir_recording":1}` + "\n" + `{"k":11,"t":1,"tally":{"l7":1,"role":2,"remote":"::1","op":"ff","n":1}}` + "\n"))
+	f.Add([]byte(`{"weir_recording":1}` + "\n" + `{"k":10,"t":1,"exchange":{"l7":3,"role":1,"proto":6,"why":4,"tls":{"alpn":["h2",""]}}}` + "\n"))
 	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		events, _, err := read(t, raw)

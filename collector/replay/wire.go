@@ -6,7 +6,9 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// version is the format's. A reader takes no other.
+// version is the format's. A reader takes no other. It grows when an older reader
+// would take something for what it is not; a new kind of event, or a new field, is
+// something that it refuses with a reason.
 const version = 1
 
 // header is a recording's first line.
@@ -28,6 +30,8 @@ type line struct {
 	Cgroup   *wireCgroup   `json:"cgroup,omitzero"`
 	DNS      *wireDNS      `json:"dns,omitzero"`
 	Workload *wireWorkload `json:"workload,omitzero"`
+	Exchange *wireExchange `json:"exchange,omitzero"`
+	Tally    *wireTally    `json:"tally,omitzero"`
 	End      *wireEnd      `json:"end,omitzero"`
 }
 
@@ -105,11 +109,12 @@ type wireEnd struct {
 }
 
 type wireStats struct {
-	CPUs   [][3]uint64 `json:"cpus,omitempty"` // produced, delivered, lost
-	Lost   []wireLoss  `json:"lost,omitempty"`
-	Unread uint64      `json:"unread"`
-	Ring   uint64      `json:"ring"`
-	Tables []wireTable `json:"tables,omitempty"`
+	CPUs   [][3]uint64  `json:"cpus,omitempty"` // produced, delivered, lost
+	Lost   []wireLoss   `json:"lost,omitempty"`
+	Unread uint64       `json:"unread"`
+	Ring   uint64       `json:"ring"`
+	Tables []wireTable  `json:"tables,omitempty"`
+	Unseen []wireUnseen `json:"unseen,omitempty"`
 }
 
 type wireLoss struct {
