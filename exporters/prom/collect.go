@@ -13,7 +13,8 @@ type descriptors [metricCount]*prometheus.Desc
 // Describe sends the whole table.
 func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	for i, d := range e.descs {
-		if metrics[i].kind != histogram {
+		// These two describe themselves.
+		if id(i) != mRTT && id(i) != mConnect {
 			ch <- d
 		}
 	}
@@ -24,33 +25,46 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 // Collect sends the series and the pipeline's health as they are now.
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 	// The receiver may be slow: nothing is sent while the lock is held.
-	for _, m := range e.flowSeries() {
+	counters, readings := e.series()
+	for _, m := range counters {
 		ch <- m
+	}
+	for i := range readings {
+		ch <- readings[i].export(e.descs[readings[i].metric])
 	}
 	e.store.rtt.Collect(ch)
 	e.store.connect.Collect(ch)
 	e.health(ch)
 }
 
-func (e *Exporter) flowSeries() []prometheus.Metric {
+// series copies what is made of records.
+func (e *Exporter) series() (out []prometheus.Metric, readings []reading) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sweep(e.cfg.Now())
-	var out []prometheus.Metric
-	for _, p := range e.store.pairs {
-		for key, s := range p.counters {
-			m, err := prometheus.NewConstMetricWithCreatedTimestamp(
-				e.descs[key.metric], prometheus.CounterValue, float64(s.value), s.created, s.labels...)
-			if err != nil {
-				m = prometheus.NewInvalidMetric(e.descs[key.metric], err)
+	for _, all := range []map[identity]*pair{e.store.flows.all, e.store.exchanges.all} {
+		for _, p := range all {
+			for key, s := range p.counters {
+				out = append(out, e.counter(key.metric, s))
 			}
-			out = append(out, m)
+			for key, o := range p.operations {
+				readings = append(readings, o.reading(key.metric))
+			}
 		}
 	}
 	for m, n := range e.store.overflow {
 		out = append(out, e.metric(mOverflow, float64(n), metrics[m].name))
 	}
-	return out
+	return out, readings
+}
+
+func (e *Exporter) counter(m id, s *series) prometheus.Metric {
+	c, err := prometheus.NewConstMetricWithCreatedTimestamp(
+		e.descs[m], prometheus.CounterValue, float64(s.value), s.created, s.labels...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(e.descs[m], err)
+	}
+	return c
 }
 
 func (e *Exporter) metric(m id, v float64, labels ...string) prometheus.Metric {
@@ -88,6 +102,10 @@ func (e *Exporter) health(ch chan<- prometheus.Metric) {
 		ch <- e.metric(mTableEntries, float64(t.Entries), clean(t.Name))
 		ch <- e.metric(mTableMax, float64(t.Max), clean(t.Name))
 	}
+	for u, n := range cleanUnseen(h.Source.Unseen) {
+		ch <- e.metric(mUnseenBytes, float64(n.bytes), u.protocol, u.reason)
+		ch <- e.metric(mUnseenStretches, float64(n.stretches), u.protocol, u.reason)
+	}
 }
 
 // cleanLost sums losses whose names are the same once they are clean: two equal
@@ -96,6 +114,21 @@ func cleanLost(lost map[flow.Loss]uint64) map[flow.Loss]uint64 {
 	out := make(map[flow.Loss]uint64, len(lost))
 	for l, n := range lost {
 		out[flow.Loss{Stage: clean(l.Stage), Reason: clean(l.Reason)}] += n
+	}
+	return out
+}
+
+type unseenKey struct{ protocol, reason string }
+
+type unseen struct{ bytes, stretches uint64 }
+
+// cleanUnseen sums what was not seen, as cleanLost sums losses.
+func cleanUnseen(all []flow.Unseen) map[unseenKey]unseen {
+	out := make(map[unseenKey]unseen, len(all))
+	for _, u := range all {
+		key := unseenKey{l7Label(u.Protocol), clean(u.Reason)}
+		n := out[key]
+		out[key] = unseen{n.bytes + u.Bytes, n.stretches + u.Stretches}
 	}
 	return out
 }

@@ -43,6 +43,9 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 - Each metric has a budget of 2,000 series (` + "`--metrics-budget`" + `). What does not fit is counted in series whose workloads are ` + "`other`" + `,
   and ` + "`weir_metrics_overflow_total`" + ` says how often.
 - The series of a pair of workloads go when nothing was seen of it for 5 minutes.
+- Of HTTP routes, DNS names and TLS server names a pair of workloads never holds more series than it leaves free. Further ones are
+  counted under the name ` + "`other`" + ` of the same pair as long as there is room, and in ` + "`weir_metrics_overflow_total`" + `. While room is short,
+  a series of these that was silent for 5 minutes goes, though its pair lives.
 - Names, types and labels do not change.
 
 | metric | type | unit | labels | |
@@ -61,7 +64,22 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 	}
 	fmt.Fprintf(&b, "\n*ends* are `%s`.\n\n", strings.Join(ends, "`, `"))
 	b.WriteString(`Values of the last label: ` + "`verdict` is `forwarded`, `dropped`, `error`, `audit` or `unknown`; `direction` is `sent` or `received`, seen from the\n" +
-		"source; `cause` is `refused`, `timed-out`, `unreachable`, `reset-by-client` or `reset-by-server`; `reason` is the kernel's `enum skb_drop_reason`." + `
+		"source; `cause` is `refused`, `timed-out`, `unreachable`, `reset-by-client` or `reset-by-server`; the `reason` of drops is the kernel's\n" +
+		"`enum skb_drop_reason`; `why` is `new`, `error`, `slow` or `sample`; `outcome` is `ok`, the TLS alert's name or `no_answer`." + `
+
+## Exchanges
+
+- **Every exchange is counted once** for each workload of this host that took part: an HTTP request between two of them is in
+  ` + "`http_client_…` and in `http_server_…`" + `, one to or from another machine in one of the two. A DNS lookup and a TLS handshake are in their one
+  metric once. Exchanges that weir shows in full are among those counted.
+- Names and labels are OpenTelemetry's. What is not known is an empty label, which to Prometheus is none: ` + "`http_response_status_code`" + ` where no
+  answer came, ` + "`http_route` where the path was not kept and for `CONNECT`, `error_type`" + ` where nothing failed. Methods that
+  OpenTelemetry does not know are ` + "`_OTHER`" + `.
+- ` + "`error_type`" + ` is the status where it is an error: HTTP's 5xx, to the client also 4xx; a DNS response code other than ` + "`NOERROR` and `NXDOMAIN`" + `;
+  ` + "`no_answer`" + ` where the connection ended first or the answer is overdue.
+- Questions below ` + "`in-addr.arpa` and `ip6.arpa`" + ` are counted under these names, types of questions that are rarely asked under ` + "`other`" + `.
+- Durations were counted in the kernel in buckets of which eight make a doubling. The native histogram has exactly these (schema 3). A
+  classic bucket holds those that lie below its bound whole, so a duration up to 9 % below a bound may count as above it.
 
 Beside them the Go runtime's ` + "`go_*`" + ` and the process's ` + "`process_*`" + ` metrics, from Prometheus's own library.
 `)

@@ -19,6 +19,9 @@ const other = "other"
 // other invisible characters, at most maxLabel bytes. It allocates only when it
 // has to change something.
 func clean(s string) string {
+	if plain(s) {
+		return s
+	}
 	if len(s) > maxLabel {
 		cut := maxLabel
 		for cut > 0 && cut > maxLabel-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
@@ -33,6 +36,19 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// plain tells whether s is what nearly every label is: short and printable ASCII.
+func plain(s string) bool {
+	if len(s) > maxLabel {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // endLabels are the workload and namespace labels of one end.

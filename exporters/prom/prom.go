@@ -78,9 +78,15 @@ func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
 }
 
 func (e *Exporter) fold(r *flow.Record, now time.Time) {
-	f := &r.Flow
-	p := e.store.pair(f, now)
 	s := e.store
+	if r.Kind == flow.RecordL7 {
+		if r.L7 != nil {
+			s.fold(r.L7, now)
+		}
+		return
+	}
+	f := &r.Flow
+	p := s.flows.between(f.Client.Workload, f.Server.Workload, protocolLabel(f.Protocol), now)
 	switch r.Kind {
 	case flow.RecordStart:
 		s.add(p, mFlows, verdictLabel(r.Verdict), 1, now)

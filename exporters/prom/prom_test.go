@@ -247,6 +247,7 @@ func TestLint(t *testing.T) {
 	e, _ := newExporter(t, 0)
 	e.cfg.Health = testHealth
 	fill(t, e)
+	fillL7(t, e)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(e)
 	problems, err := testutil.GatherAndLint(reg)
@@ -291,6 +292,7 @@ func testHealth() collector.Health {
 		Source: flow.SourceStats{
 			PerCPU: []flow.CPUCounts{{Produced: 10, Delivered: 8, Lost: 2}, {Produced: 5, Delivered: 5}},
 			Ring:   1 << 20, Unread: 64, Tables: []flow.TableFill{{Name: "flows", Entries: 5, Max: 10}},
+			Unseen: []flow.Unseen{{Protocol: flow.HTTP, Reason: "gap", Stretches: 1, Bytes: 10}},
 		},
 		Lost:   map[flow.Loss]uint64{{Stage: "kernel", Reason: "ring_full"}: 2, {Stage: "a\x00", Reason: "r"}: 3, {Stage: "a\x01", Reason: "r"}: 4},
 		Events: 13, Records: 9, Flows: 4, Evicted: 1, Since: 1_700_000_000_000_000_000,

@@ -1,0 +1,137 @@
+package prom
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// identity is the labels that all series of a pair share.
+type identity struct {
+	source, sourceNS, dest, destNS string
+	protocol                       string
+}
+
+func overflowIdentity(protocol string) identity {
+	return identity{other, other, other, other, protocol}
+}
+
+// pair is two workloads that talk over one protocol, and the series made of it.
+// It comes and goes as a whole: a counter that stands still while its flow runs
+// must stay. Operations alone may go earlier, where room is short.
+type pair struct {
+	identity
+	home     *pairs
+	overflow bool      // takes what had no budget: has none itself, and stays
+	last     time.Time // latest record
+	counters map[counterKey]*series
+	rtt      prometheus.Observer // nil until there was a reading
+	connect  prometheus.Observer
+
+	operations map[operationKey]*operation
+	held       [recordMetrics]int // operations by metric
+}
+
+// counterKey is a series within its pair: the metric and the value of its last
+// label (verdict, direction, cause, reason or why), which is empty where it has none.
+type counterKey struct {
+	metric id
+	label  string
+}
+
+type series struct {
+	labels  []string
+	value   uint64
+	created time.Time
+}
+
+// values are the label values of a metric of this pair, in the table's order.
+func (p *pair) values(m id, label string) []string {
+	v := p.ends(len(metrics[m].labels))
+	if len(metrics[m].labels) > len(ends) {
+		v = append(v, p.protocol, label)
+	}
+	return v
+}
+
+// ends are the values of the labels that every metric of a pair begins with,
+// with room for n.
+func (p *pair) ends(n int) []string {
+	return append(make([]string, 0, n), p.source, p.sourceNS, p.dest, p.destNS)
+}
+
+// pairKey finds a pair without looking at a workload's strings: workloads are
+// immutable, so the same pointers mean the same labels.
+type pairKey struct {
+	client, server *flow.Workload
+	protocol       string
+}
+
+// pairs are the pairs of flows, or those of exchanges.
+type pairs struct {
+	budget int
+	all    map[identity]*pair
+	byKey  map[pairKey]*pair // a cache over all
+	named  int               // pairs that count against the budget
+}
+
+func newPairs(budget int) *pairs {
+	return &pairs{budget: budget, all: map[identity]*pair{}, byKey: map[pairKey]*pair{}}
+}
+
+// between finds or makes the pair of two workloads.
+func (ps *pairs) between(client, server *flow.Workload, protocol string, now time.Time) *pair {
+	key := pairKey{client, server, protocol}
+	p := ps.byKey[key]
+	if p == nil {
+		i := identity{protocol: protocol}
+		i.source, i.sourceNS = endLabels(client)
+		i.dest, i.destNS = endLabels(server)
+		p = ps.obtain(i)
+		// Workloads that are told anew leave their old pointers behind.
+		if len(ps.byKey) >= 4*ps.budget {
+			clear(ps.byKey)
+		}
+		ps.byKey[key] = p
+	}
+	p.last = now
+	return p
+}
+
+func (ps *pairs) obtain(i identity) *pair {
+	if p := ps.all[i]; p != nil {
+		return p
+	}
+	isOther := i == overflowIdentity(i.protocol)
+	if !isOther && ps.named >= ps.budget {
+		return ps.obtain(overflowIdentity(i.protocol))
+	}
+	if !isOther {
+		ps.named++
+	}
+	p := &pair{
+		identity: i, home: ps, overflow: isOther,
+		counters: map[counterKey]*series{}, operations: map[operationKey]*operation{},
+	}
+	ps.all[i] = p
+	return p
+}
+
+// expire removes the pairs of which nothing was seen since before, and tells
+// gone of each.
+func (ps *pairs) expire(before time.Time, gone func(*pair)) {
+	n := len(ps.all)
+	for i, p := range ps.all {
+		if p.overflow || !p.last.Before(before) {
+			continue
+		}
+		gone(p)
+		delete(ps.all, i)
+		ps.named--
+	}
+	if len(ps.all) < n {
+		clear(ps.byKey)
+	}
+}
