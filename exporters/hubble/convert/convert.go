@@ -39,8 +39,12 @@ func New(node, version string) *Converter {
 
 // Flow is r as Hubble has it, without extensions: Extend adds them. The caller
 // may change the Flow and its direct sub-messages, but must not change the
-// elements of lists: flows share them.
+// elements of lists: flows share them. A RecordL7 must have an L7; of a tally
+// Hubble knows nothing, so only weir's own clients may see what is made of it.
 func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
+	if r.Kind == flow.RecordL7 {
+		return c.l7(r)
+	}
 	f := &r.Flow
 	src, dst := &f.Client, &f.Server
 	reply := isReply(r)
@@ -54,17 +58,26 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 		Verdict:          flowpb.Verdict(r.Verdict),
 		Type:             flowpb.FlowType_L3_L4,
 		NodeName:         c.node,
-		IP:               network(src.Addr.Addr(), dst.Addr.Addr()),
 		L4:               transport(r, src.Addr, dst.Addr),
-		Source:           c.endpoint(src),
-		Destination:      c.endpoint(dst),
-		SourceNames:      validAll(src.Names),
-		DestinationNames: validAll(dst.Names),
 		IsReply:          wrapperspb.Bool(reply),
 		TrafficDirection: direction(f, reply),
 	}
 	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 	out.Summary = summary(r)
+	c.ends(out, src, dst)
+	if x := f.ClientXlated.Addr(); x.IsValid() && !reply && x != f.Client.Addr.Addr() {
+		out.IP.SourceXlated = x.WithZone("").String()
+	}
+	setEvent(out, r, dst)
+	setSocket(out, f)
+	return out
+}
+
+// ends says who the source and the destination are.
+func (c *Converter) ends(out *flowpb.Flow, src, dst *flow.Endpoint) {
+	out.IP = network(src.Addr.Addr(), dst.Addr.Addr())
+	out.Source, out.Destination = c.endpoint(src), c.endpoint(dst)
+	out.SourceNames, out.DestinationNames = validAll(src.Names), validAll(dst.Names)
 	// Hubble's text formats ask for services, not for names: a peer that only
 	// DNS knows is shown by its name through this field.
 	if out.Source.PodName == "" && len(out.SourceNames) > 0 {
@@ -73,12 +86,6 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	if out.Destination.PodName == "" && len(out.DestinationNames) > 0 {
 		out.DestinationService = &flowpb.Service{Name: out.DestinationNames[0]}
 	}
-	if x := f.ClientXlated.Addr(); x.IsValid() && !reply && x != f.Client.Addr.Addr() {
-		out.IP.SourceXlated = x.WithZone("").String()
-	}
-	setEvent(out, r, dst)
-	setSocket(out, f)
-	return out
 }
 
 // isReply tells whether r is about packets from the server to the client. A

@@ -49,18 +49,32 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	if err != nil {
 		return r, fmt.Errorf("flow's extensions: %w", err)
 	}
-	if r.Kind, err = recordKind(o.text("record")); err != nil {
-		return r, fmt.Errorf("flow's extensions: %w", err)
-	}
 	r.Time = in.GetTime().AsTime().UnixNano()
 	r.Verdict = flow.Verdict(in.GetVerdict())
+	kind := o.text("record")
+	if kind == recordExchange || kind == recordTally {
+		r.Kind = flow.RecordL7
+		r.L7, err = d.l7(in, o, kind == recordTally)
+	} else {
+		err = d.flow(&r, kind, in, o)
+	}
+	if err != nil {
+		return flow.Record{}, fmt.Errorf("flow's extensions: %w", err)
+	}
+	return r, nil
+}
 
+// flow completes r with the flow that in, with the extensions o, was made of.
+func (d *Decoder) flow(r *flow.Record, kind string, in *flowpb.Flow, o reader) (err error) {
+	if r.Kind, err = recordKind(kind); err != nil {
+		return err
+	}
 	f := &r.Flow
 	f.ID = o.number("flow_id")
 	f.Protocol = flow.Protocol(o.number("protocol_number"))
 	f.Start, f.Last, f.Ended = o.instant("start"), o.instant("last"), o.instant("ended")
 	if f.End, err = flowEnd(o.text("end")); err != nil {
-		return r, fmt.Errorf("flow's extensions: %w", err)
+		return err
 	}
 	f.Preexisting = o.flag("preexisting")
 	f.ConnectLatency, f.RTT = int64(o.number("connect_latency_ns")), int64(o.number("rtt_ns"))
@@ -83,12 +97,17 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 		src, dst = dst, src
 	}
 	f.Client, f.Server = endpoint(o, "client"), endpoint(o, "server")
+	d.ends(in, src, dst)
+	return nil
+}
+
+// ends completes the ends by what Hubble's schema says of them.
+func (d *Decoder) ends(in *flowpb.Flow, src, dst *flow.Endpoint) {
 	sport, dport := ports(in.GetL4())
 	src.Addr, dst.Addr = address(in.GetIP().GetSource(), sport), address(in.GetIP().GetDestination(), dport)
 	src.Names, dst.Names = d.nameList(in.GetSourceNames()), d.nameList(in.GetDestinationNames())
 	src.Workload = d.intern(src.Workload, in.GetSource())
 	dst.Workload = d.intern(dst.Workload, in.GetDestination())
-	return r, nil
 }
 
 func recordKind(s string) (flow.RecordKind, error) {

@@ -16,8 +16,17 @@ const structURL = "type.googleapis.com/google.protobuf.Struct"
 // type is google.protobuf.Struct, because Hubble's CLI ends the whole stream at
 // a type that it does not know.
 func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
-	f := &r.Flow
 	o := object{make([]byte, 0, 1024)}
+	if r.Kind == flow.RecordL7 {
+		o.l7(r.L7)
+	} else {
+		o.flow(r)
+	}
+	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: o.b}
+}
+
+func (o *object) flow(r *flow.Record) {
+	f := &r.Flow
 	o.text("record", recordNames[r.Kind])
 	o.number("flow_id", f.ID)
 	o.text("protocol", f.Protocol.String())
@@ -48,7 +57,6 @@ func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
 	}
 	o.object("client", end(&f.Client), false)
 	o.object("server", end(&f.Server), false)
-	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: o.b}
 }
 
 var recordNames = [...]string{

@@ -193,16 +193,23 @@ func (o reader) addrPort(key string) netip.AddrPort {
 }
 
 func (o reader) addresses(key string) (list []netip.Addr) {
+	for _, s := range o.texts(key, maxAddrs) {
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// texts are the strings of a list, at most limit of them.
+func (o reader) texts(key string, limit int) (list []string) {
 	v, ok := o.find(key)
 	if !ok || v.kind != valueList {
 		return nil
 	}
 	err := eachField(v.raw, func(num protowire.Number, raw []byte) error {
-		if e, err := readValue(raw); err == nil && num == listValues && e.kind == valueString {
-			a, err := netip.ParseAddr(string(e.raw))
-			if err == nil && a.Zone() == "" && len(list) < maxAddrs {
-				list = append(list, a)
-			}
+		if e, err := readValue(raw); err == nil && num == listValues && e.kind == valueString && len(list) < limit {
+			list = append(list, valid(string(e.raw[:min(len(e.raw), maxText)])))
 		}
 		return nil
 	})

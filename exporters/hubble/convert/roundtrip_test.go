@@ -33,7 +33,13 @@ func throughWire(t interface{ Fatalf(string, ...any) }, f *flowpb.Flow) *flowpb.
 // normal is r as it comes back: what is outside of this host has no other
 // label than that.
 func normal(r flow.Record) flow.Record {
-	for _, e := range []*flow.Endpoint{&r.Flow.Client, &r.Flow.Server} {
+	ends := []*flow.Endpoint{&r.Flow.Client, &r.Flow.Server}
+	if r.L7 != nil {
+		l := *r.L7
+		r.L7 = &l
+		ends = []*flow.Endpoint{&l.Client, &l.Server}
+	}
+	for _, e := range ends {
 		if e.Workload == nil {
 			continue
 		}
@@ -145,6 +151,15 @@ func TestForeignFlows(t *testing.T) {
 	}
 }
 
+func add(f *testing.F, m *flowpb.Flow) {
+	f.Helper()
+	raw, err := proto.Marshal(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+}
+
 // Whatever a server sends, the decoder neither panics nor gives more than it
 // may.
 func FuzzDecode(f *testing.F) {
@@ -153,11 +168,16 @@ func FuzzDecode(f *testing.F) {
 		r := recordtest.New(uint64(i), k)
 		out := c.Flow(&r)
 		c.Extend(out, &r)
-		raw, err := proto.Marshal(out)
-		if err != nil {
-			f.Fatal(err)
+		add(f, out)
+	}
+	for _, p := range []flow.L7Protocol{flow.HTTP, flow.DNS, flow.TLS} {
+		x := recordtest.Exchange(1, p)
+		tally := recordtest.Tally(x, 7)
+		for _, r := range []*flow.Record{&x, &tally} {
+			out := c.Flow(r)
+			c.Extend(out, r)
+			add(f, out)
 		}
-		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var in flowpb.Flow
@@ -168,8 +188,11 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.Kind < flow.RecordStart || r.Kind > flow.RecordDrop {
-			t.Errorf("kind %d", r.Kind)
+		if r.Kind < flow.RecordStart || r.Kind > flow.RecordL7 || (r.Kind == flow.RecordL7) != (r.L7 != nil) {
+			t.Errorf("kind %d, L7 %v", r.Kind, r.L7)
+		}
+		if l := r.L7; l != nil && (l.Tally == nil) == (l.Exchange == nil) {
+			t.Errorf("a tally and an exchange, or neither: %+v", l)
 		}
 		// What was understood must survive another way round.
 		again := convert.New("node", "1.0")

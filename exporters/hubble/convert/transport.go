@@ -38,6 +38,15 @@ func transport(r *flow.Record, src, dst netip.AddrPort) *flowpb.Layer4 {
 	return nil
 }
 
+// portsOnly is the layer 4 header of an exchange, which is of no single packet.
+func portsOnly(p flow.Protocol, src, dst netip.AddrPort) *flowpb.Layer4 {
+	sport, dport := uint32(src.Port()), uint32(dst.Port())
+	if p == flow.UDP {
+		return &flowpb.Layer4{Protocol: &flowpb.Layer4_UDP{UDP: &flowpb.UDP{SourcePort: sport, DestinationPort: dport}}}
+	}
+	return &flowpb.Layer4{Protocol: &flowpb.Layer4_TCP{TCP: &flowpb.TCP{SourcePort: sport, DestinationPort: dport}}}
+}
+
 // tcpFlags are those of the packet that a record stands for: the SYN that began
 // the connection, the FIN or RST that ended it. An end that no packet made has
 // none, and a drop does not tell.

@@ -3,6 +3,7 @@ package convert
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"hash/fnv"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -12,9 +13,13 @@ import (
 // often it is converted. It is an RFC 9562 UUID of version 8, made of a hash
 // over the host, the flow and the moment.
 func uuid(node string, r *flow.Record) string {
+	id, start := r.Flow.ID, r.Flow.Start
+	if r.L7 != nil && r.L7.Exchange != nil {
+		id, start = r.L7.Exchange.Cookie, r.L7.Exchange.Start
+	}
 	var in [25]byte
-	binary.LittleEndian.PutUint64(in[0:], r.Flow.ID)
-	binary.LittleEndian.PutUint64(in[8:], uint64(r.Flow.Start))
+	binary.LittleEndian.PutUint64(in[0:], id)
+	binary.LittleEndian.PutUint64(in[8:], uint64(start))
 	binary.LittleEndian.PutUint64(in[16:], uint64(r.Time))
 	in[24] = byte(r.Kind)
 	h := fnv.New128a()
@@ -26,6 +31,26 @@ func uuid(node string, r *flow.Record) string {
 		b, _ := d.Source.MarshalBinary()
 		h.Write(b)
 	}
+	if l := r.L7; l != nil && l.Exchange != nil {
+		h.Write(exchangeID(l.Exchange))
+	}
+	return uuidText(h)
+}
+
+// exchangeID is what tells exchanges of one socket apart that began together: a
+// resolver may ask for A and AAAA at once.
+func exchangeID(x *flow.Exchange) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(x.Operation))
+	b = binary.LittleEndian.AppendUint64(b, x.ConnID)
+	b = binary.LittleEndian.AppendUint64(b, uint64(x.Latency))
+	b = append(b, byte(x.Protocol))
+	if x.DNS != nil {
+		b = binary.LittleEndian.AppendUint16(b, x.DNS.ID)
+	}
+	return b
+}
+
+func uuidText(h hash.Hash) string {
 	var id [16]byte
 	h.Sum(id[:0])
 	id[6] = id[6]&0x0f | 0x80 // version 8

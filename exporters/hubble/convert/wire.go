@@ -83,15 +83,24 @@ func (o *object) object(key string, sub object, keep bool) {
 	o.field(key, protowire.AppendBytes(v, sub.b))
 }
 
-// addresses writes a list of strings.
+// addresses writes a list of addresses as strings.
 func (o *object) addresses(key string, addrs []netip.Addr) {
-	if len(addrs) == 0 {
+	list := make([]string, len(addrs))
+	for i, a := range addrs {
+		list[i] = a.WithZone("").String()
+	}
+	o.texts(key, list)
+}
+
+// texts writes a list of strings.
+func (o *object) texts(key string, texts []string) {
+	if len(texts) == 0 {
 		return
 	}
 	var list []byte
-	for _, a := range addrs {
+	for _, s := range texts {
 		v := protowire.AppendTag(nil, valueString, protowire.BytesType)
-		v = protowire.AppendString(v, a.WithZone("").String())
+		v = protowire.AppendString(v, valid(s))
 		list = protowire.AppendTag(list, listValues, protowire.BytesType)
 		list = protowire.AppendBytes(list, v)
 	}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"slices"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -13,7 +14,8 @@ type field struct {
 	build func(*flowpb.FlowFilter) (Match, error)
 }
 
-// fields are all that weir evaluates: every one of FlowFilter but CEL.
+// fields are all that weir evaluates: every one of FlowFilter but CEL. HTTP
+// headers are known too, in order to say that there are none.
 var fields = []field{
 	{"uuid", func(f *flowpb.FlowFilter) (Match, error) { return oneOf(f.Uuid, (*flowpb.Flow).GetUuid), nil }},
 	{"source_ip", func(f *flowpb.FlowFilter) (Match, error) { return ips(f.SourceIp, sourceIP) }},
@@ -70,7 +72,15 @@ var fields = []field{
 	{"http_method", func(f *flowpb.FlowFilter) (Match, error) { return httpField(f, f.HttpMethod, httpMethod) }},
 	{"http_path", func(f *flowpb.FlowFilter) (Match, error) { return httpField(f, f.HttpPath, httpPath) }},
 	{"http_url", func(f *flowpb.FlowFilter) (Match, error) { return httpField(f, f.HttpUrl, httpURL) }},
-	{"http_header", func(f *flowpb.FlowFilter) (Match, error) { return httpField(f, f.HttpHeader, httpHeader) }},
+	{"http_header", func(f *flowpb.FlowFilter) (Match, error) { return nil, refused(f.HttpHeader, "weir keeps no headers") }},
+}
+
+// refused is the error for a field that is set, and that no flow could match.
+func refused[T any](list []T, why string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return errors.New(why)
 }
 
 // oneOf matches flows whose value is among list.

@@ -37,9 +37,16 @@ func sample() *flowpb.Flow {
 func http(code uint32, method, url string) *flowpb.Flow {
 	f := sample()
 	f.EventType = &flowpb.CiliumEventType{Type: 129}
-	f.L7 = &flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: &flowpb.HTTP{
-		Code: code, Method: method, Url: url, Headers: []*flowpb.HTTPHeader{{Key: "X-A", Value: "1"}},
-	}}}
+	f.L7 = &flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: &flowpb.HTTP{Code: code, Method: method, Url: url}}}
+	return f
+}
+
+// handshake is of a protocol that Hubble has no record for.
+func handshake(summary string) *flowpb.Flow {
+	f := sample()
+	f.L7 = &flowpb.Layer7{}
+	//lint:ignore SA1019 deprecated, and the only field that names the protocol
+	f.Summary = summary
 	return f
 }
 
@@ -149,7 +156,16 @@ func TestFields(t *testing.T) {
 		{"path", &flowpb.FlowFilter{HttpPath: strs{`^/page/\d+$`}}, http(0, "GET", "http://x/page/7?q=1"), true},
 		{"path is not the query", &flowpb.FlowFilter{HttpPath: strs{`q=1`}}, http(0, "GET", "http://x/page/7?q=1"), false},
 		{"url", &flowpb.FlowFilter{HttpUrl: strs{`q=1`}}, http(0, "GET", "http://x/page/7?q=1"), true},
-		{"header", &flowpb.FlowFilter{HttpHeader: []*flowpb.HTTPHeader{{Key: "X-A", Value: "1"}}}, http(0, "", ""), true},
+		{"path is decoded", &flowpb.FlowFilter{HttpPath: strs{`^/a b$`}}, http(0, "GET", "http://x/a%20b"), true},
+		{"no url, no path", &flowpb.FlowFilter{HttpPath: strs{``}}, http(200, "GET", ""), false},
+		{"a url that is none", &flowpb.FlowFilter{HttpPath: strs{``}}, http(200, "GET", "http://x/%zz"), false},
+		{"l7 type", event(129, false, 0), http(200, "GET", "/"), true},
+		{"dns", &flowpb.FlowFilter{Protocol: strs{"DNS"}}, query("a."), true},
+		{"tls", &flowpb.FlowFilter{Protocol: strs{"tls"}}, handshake("TLS 1.3 3ms (a.example)"), true},
+		{"tls of unknown version", &flowpb.FlowFilter{Protocol: strs{"tls"}}, handshake("TLS"), true},
+		{"other l7 without a record", &flowpb.FlowFilter{Protocol: strs{"tls"}}, handshake("kafka Fields: x"), false},
+		{"http is not tls", &flowpb.FlowFilter{Protocol: strs{"tls"}}, http(200, "GET", "/"), false},
+		{"a flow is not tls", &flowpb.FlowFilter{Protocol: strs{"tls"}}, sample(), false},
 		{"http of no http", &flowpb.FlowFilter{HttpMethod: strs{"GET"}}, sample(), false},
 		{"all fields must match", &flowpb.FlowFilter{SourcePod: strs{"web"}, DestinationPort: strs{"443"}}, sample(), false},
 	} {
@@ -267,6 +283,7 @@ func TestRefused(t *testing.T) {
 		{&flowpb.FlowFilter{DnsQuery: strs{"*"}}, "dns_query"},
 		{&flowpb.FlowFilter{SourceClusterName: strs{""}}, "source_cluster_name"},
 		{&flowpb.FlowFilter{HttpMethod: strs{"GET"}, EventType: []*flowpb.EventTypeFilter{{Type: 4}}}, "http_method"},
+		{&flowpb.FlowFilter{HttpHeader: []*flowpb.HTTPHeader{{Key: "x", Value: "1"}}}, "http_header"},
 		{&flowpb.FlowFilter{SourcePod: many}, "source_pod"},
 		{&flowpb.FlowFilter{DnsQuery: strs{strings.Repeat("a", 5000)}}, "dns_query"},
 	} {

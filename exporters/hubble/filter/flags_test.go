@@ -37,6 +37,20 @@ func raw(t *testing.T, allow, deny []*flowpb.FlowFilter) string {
 	return b.String()
 }
 
+// weir keeps no headers, and its server says so; the flag is Hubble's.
+func TestHeaderFlag(t *testing.T) {
+	req, err := parse("--http-header", "a:b:c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := raw(t, req.Whitelist, nil), "allowlist:\n    - '{\"http_header\":[{\"key\":\"a\",\"value\":\"b:c\"}]}'\n"; got != want {
+		t.Errorf("got %swant %s", got, want)
+	}
+	if _, err := filter.Compile(req.Whitelist, nil); err == nil || !strings.Contains(err.Error(), "keeps no headers") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What "hubble observe --print-raw-filters" makes of the same flags.
 func TestFlags(t *testing.T) {
 	yaml := func(name string, filters ...string) string {
@@ -69,7 +83,8 @@ func TestFlags(t *testing.T) {
 			`{"destination_workload":[{"name":"web","kind":"Deployment"}],"source_identity":[1]}`,
 			`{"destination_workload":[{"name":"web","kind":"Deployment"}],"destination_identity":[1]}`)},
 		{"--traffic-direction Egress --drop-reason-desc policy_denied", yaml("allowlist", `{"traffic_direction":["EGRESS"],"drop_reason_desc":["POLICY_DENIED"]}`)},
-		{"--http-header a:b:c --http-status 5+", yaml("allowlist", `{"http_status_code":["5+"],"http_header":[{"key":"a","value":"b:c"}]}`)},
+		{"--http-method get --http-status 5+ -t l7 --protocol http", yaml("allowlist", `{"protocol":["http"],"event_type":[{"type":129}],"http_status_code":["5+"],"http_method":["get"]}`)},
+		{`--dns-query \.example\.$`, yaml("allowlist", `{"dns_query":["\\.example\\.$"]}`)},
 		{"--http-path it's", yaml("allowlist", `{"http_path":["it''s"]}`)},
 		{"--reply", yaml("allowlist", `{"reply":[true]}`)},
 		{"--ip 10.0.0.0/8", yaml("allowlist", `{"source_ip":["10.0.0.0/8"]}`, `{"destination_ip":["10.0.0.0/8"]}`)},

@@ -70,13 +70,3 @@ func httpURL(list []string) (func(*flowpb.HTTP) bool, error) {
 	res, err := expressions(list)
 	return func(h *flowpb.HTTP) bool { return h.GetUrl() != "" && matchAny(res, h.GetUrl()) }, err
 }
-
-func httpHeader(list []*flowpb.HTTPHeader) (func(*flowpb.HTTP) bool, error) {
-	return func(h *flowpb.HTTP) bool {
-		return slices.ContainsFunc(h.GetHeaders(), func(have *flowpb.HTTPHeader) bool {
-			return slices.ContainsFunc(list, func(w *flowpb.HTTPHeader) bool {
-				return w.GetKey() == have.GetKey() && w.GetValue() == have.GetValue()
-			})
-		})
-	}, nil
-}

@@ -82,8 +82,8 @@ func ports(f *flowpb.Flow) (src, dst uint32, ok bool) {
 	return 0, 0, false
 }
 
-// protocolList are the names that the protocol field takes.
-var protocolList = []string{"icmp", "icmpv4", "icmpv6", "tcp", "udp", "sctp", "vrrp", "igmp", "dns", "http"}
+// protocolList are the names that the protocol field takes; "tls" is weir's.
+var protocolList = []string{"icmp", "icmpv4", "icmpv6", "tcp", "udp", "sctp", "vrrp", "igmp", "dns", "http", "tls"}
 
 func protocols(list []string) (Match, error) {
 	if len(list) == 0 {
@@ -120,10 +120,22 @@ func protocols(list []string) (Match, error) {
 				return l7.GetDns() != nil
 			case "http":
 				return l7.GetHttp() != nil
+			default:
+				return p == summarised(f)
 			}
-			return false
 		})
 	}, nil
+}
+
+// summarised is the protocol of a layer 7 flow for which Hubble's schema has no
+// record: the first word of its summary. It is empty for any other flow.
+func summarised(f *flowpb.Flow) string {
+	if f.GetL7() == nil || f.GetL7().GetRecord() != nil {
+		return ""
+	}
+	//lint:ignore SA1019 deprecated, and the only field that names the protocol
+	name, _, _ := strings.Cut(f.GetSummary(), " ")
+	return strings.ToLower(name)
 }
 
 // tcpFlags matches a flow that has all flags of one of list; it may have more.

@@ -3,8 +3,9 @@ package filter
 import flowpb "github.com/cilium/cilium/api/v1/flow"
 
 // definitions are the filter flags, in Hubble's order; weir's own are the
-// container flags. A value that can be checked is checked here, so that the
-// error names the flag; the server checks all of them again.
+// container flags and --dns-query, for which Hubble has a field alone. A value
+// that can be checked is checked here, so that the error names the flag; the
+// server checks all of them again.
 var definitions = []definition{
 	{name: "uuid", usage: "Show the flow with this identifier",
 		set: whole(texts(func(f *flowpb.FlowFilter) *[]string { return &f.Uuid }))},
@@ -15,11 +16,11 @@ var definitions = []definition{
 	{name: "from-cluster", usage: "Show flows from endpoints of a cluster", set: whole(texts(sourceClusters))},
 	{name: "cluster", usage: "Show flows from or to endpoints of a cluster", set: either(texts(sourceClusters), texts(destinationClusters))},
 	{name: "to-cluster", usage: "Show flows to endpoints of a cluster", set: whole(texts(destinationClusters))},
-	{name: "protocol", usage: `Show flows of a protocol (e.g. "udp", "http")`, values: protocolNames,
+	{name: "protocol", usage: `Show flows of a protocol (e.g. "udp", "http", "dns", "tls")`, values: protocolNames,
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]string { return &f.Protocol }, parseProtocol))},
 	{name: "tcp-flags", usage: `Show flows with all of these TCP flags (e.g. "syn,ack")`, values: tcpFlagNames,
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]*flowpb.TCPFlags { return &f.TcpFlags }, parseFlags))},
-	{name: "type", short: "t", usage: `Show events of a type TYPE[:SUBTYPE] (e.g. "drop", "trace:to-endpoint")`, values: typeNames,
+	{name: "type", short: "t", usage: `Show events of a type TYPE[:SUBTYPE] (e.g. "drop", "l7", "trace:to-endpoint")`, values: typeNames,
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]*flowpb.EventTypeFilter { return &f.EventType }, parseType))},
 	{name: "verdict", usage: `Show flows with a verdict (e.g. "DROPPED")`, values: Verdicts,
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]flowpb.Verdict { return &f.Verdict }, parseVerdict))},
@@ -34,8 +35,10 @@ var definitions = []definition{
 		set: whole(texts(func(f *flowpb.FlowFilter) *[]string { return &f.HttpPath }))},
 	{name: "http-url", usage: "Show flows whose HTTP URL matches an expression",
 		set: whole(texts(func(f *flowpb.FlowFilter) *[]string { return &f.HttpUrl }))},
-	{name: "http-header", usage: `Show flows with an HTTP header (e.g. "foo:bar")`,
+	{name: "http-header", usage: `Show flows with an HTTP header (e.g. "foo:bar"); refused, as weir keeps none`,
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]*flowpb.HTTPHeader { return &f.HttpHeader }, parseHeader))},
+	{name: "dns-query", usage: `Show flows whose DNS query matches an expression (e.g. "\.example\.com\.$")`,
+		set: whole(texts(func(f *flowpb.FlowFilter) *[]string { return &f.DnsQuery }))},
 	{name: "trace-id", usage: "Show flows of a trace", set: whole(texts(func(f *flowpb.FlowFilter) *[]string { return &f.TraceId }))},
 	{name: "ip-trace-id", usage: "Show flows with an IP trace ID",
 		set: whole(parsed(func(f *flowpb.FlowFilter) *[]uint64 { return &f.IpTraceId }, parseTraceID))},

@@ -21,22 +21,28 @@ func (b *Batch) Len() int { return len(b.ends) }
 func (b *Batch) Times() (first, last int64) { return b.first, b.last }
 
 // At unpacks record i into r, which is overwritten whole. Workloads and names
-// are those that were packed, not copies. It allocates for drops only.
+// are those that were packed, not copies. It allocates for drops, exchanges
+// and tallies only.
 func (b *Batch) At(i int, r *flow.Record) {
-	start := uint32(0)
-	if i > 0 {
-		start = b.ends[i-1]
-	}
-	c := cursor{data: b.data[start:b.ends[i]]}
+	c := cursor{data: b.data[b.start(i):b.ends[i]]}
 	c.record(r, b)
 }
 
 // Kind is record i's kind, without the cost of unpacking it.
-func (b *Batch) Kind(i int) flow.RecordKind {
+func (b *Batch) Kind(i int) flow.RecordKind { return flow.RecordKind(b.data[b.start(i)]) }
+
+// Tally tells whether record i is a tally of exchanges, without the cost of
+// unpacking it.
+func (b *Batch) Tally(i int) bool {
+	const flags = 2 // where record and l7 write them
+	return b.Kind(i) == flow.RecordL7 && b.data[b.start(i)+flags]&l7Tally != 0
+}
+
+func (b *Batch) start(i int) uint32 {
 	if i == 0 {
-		return flow.RecordKind(b.data[0])
+		return 0
 	}
-	return flow.RecordKind(b.data[b.ends[i-1]])
+	return b.ends[i-1]
 }
 
 // Size is the memory that the packed records take, in bytes. What the

@@ -31,12 +31,15 @@ func (c *cursor) varint() int64 {
 
 func (c *cursor) record(r *flow.Record, b *Batch) {
 	*r = flow.Record{Kind: flow.RecordKind(c.byte()), Verdict: flow.Verdict(c.byte())}
-	f := &r.Flow
 	flags := c.byte()
+	if r.Kind == flow.RecordL7 {
+		c.l7(r, b, flags)
+		return
+	}
+	f := &r.Flow
 	f.Protocol, f.End = flow.Protocol(c.byte()), flow.End(c.byte())
 	f.Preexisting = flags&hasPreexisting != 0
-	r.Time = int64(binary.LittleEndian.Uint64(c.data))
-	c.data = c.data[8:]
+	r.Time = int64(c.fixed())
 	f.Start = r.Time + c.varint()
 	f.Last = r.Time + c.varint()
 	if c.byte() != 0 {
@@ -80,9 +83,14 @@ func (c *cursor) endpoint(e *flow.Endpoint, b *Batch) {
 	e.Cookie = c.uvarint()
 	e.NetNS = uint32(c.uvarint())
 	e.PID = uint32(c.uvarint())
+	e.Comm = c.comm()
+}
+
+func (c *cursor) comm() (v flow.Comm) {
 	n := int(c.byte())
-	copy(e.Comm[:], c.data[:n])
+	copy(v[:], c.data[:n])
 	c.data = c.data[n:]
+	return v
 }
 
 func (c *cursor) drop(b *Batch) *flow.Drop {

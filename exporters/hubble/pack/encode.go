@@ -21,6 +21,9 @@ const (
 
 // record appends r. The order is that of cursor.record.
 func (p *Packer) record(b []byte, r *flow.Record) []byte {
+	if r.Kind == flow.RecordL7 {
+		return p.l7(b, r)
+	}
 	f := &r.Flow
 	flags := byte(0)
 	set := func(bit byte, on bool) {
@@ -86,12 +89,16 @@ func (p *Packer) endpoint(b []byte, e *flow.Endpoint) []byte {
 	b = binary.AppendUvarint(b, e.Cookie)
 	b = binary.AppendUvarint(b, uint64(e.NetNS))
 	b = binary.AppendUvarint(b, uint64(e.PID))
-	n := len(e.Comm)
-	for n > 0 && e.Comm[n-1] == 0 {
+	return appendComm(b, &e.Comm)
+}
+
+func appendComm(b []byte, c *flow.Comm) []byte {
+	n := len(c)
+	for n > 0 && c[n-1] == 0 {
 		n--
 	}
 	b = append(b, byte(n))
-	return append(b, e.Comm[:n]...)
+	return append(b, c[:n]...)
 }
 
 func (p *Packer) drop(b []byte, d *flow.Drop) []byte {

@@ -35,6 +35,9 @@ func TestRoundTrip(t *testing.T) {
 				if b.Kind(i) != want[i].Kind {
 					t.Fatalf("Kind(%d) = %d, want %d", i, b.Kind(i), want[i].Kind)
 				}
+				if b.Tally(i) != (want[i].L7 != nil && want[i].L7.Tally != nil) {
+					t.Fatalf("Tally(%d) = %v of %+v", i, b.Tally(i), want[i])
+				}
 				if want[i].Time < first || want[i].Time > last {
 					t.Fatalf("time %d outside of [%d,%d]", want[i].Time, first, last)
 				}

@@ -24,7 +24,7 @@ type nameKey struct {
 }
 
 // Add packs r at the end. Nothing of r is changed; its workloads and names are
-// kept by reference.
+// kept by reference. A RecordL7 must have an L7.
 func (p *Packer) Add(r *flow.Record) {
 	if p.workloads == nil {
 		p.workloads = make(map[*flow.Workload]uint32)

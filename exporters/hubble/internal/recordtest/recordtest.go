@@ -71,7 +71,7 @@ func New(id uint64, kind flow.RecordKind) flow.Record {
 }
 
 // Any draws records of every shape, with hostile strings in them.
-func Any() *rapid.Generator[flow.Record] { return rapid.Custom(anyRecord) }
+func Any() *rapid.Generator[flow.Record] { return rapid.OneOf(rapid.Custom(anyRecord), AnyL7()) }
 
 func anyRecord(t *rapid.T) flow.Record {
 	kind := rapid.SampledFrom([]flow.RecordKind{flow.RecordStart, flow.RecordUpdate, flow.RecordEnd, flow.RecordDrop}).Draw(t, "kind")

@@ -1,0 +1,109 @@
+package convert
+
+import (
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// eventL7 is Cilium's event type of layer 7 flows: pkg/monitor/api/types.go.
+const eventL7 = 129
+
+// l7 is r, of which L7 is set, as Hubble has it. An exchange is its answer: it
+// goes from the server to the client, and is a reply. One that got no answer is
+// its request.
+//
+// A tally is nothing that Hubble has: what is made of it is for weir's own
+// clients, with extensions.
+func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
+	l := r.L7
+	src, dst := &l.Client, &l.Server
+	answered := l.Exchange != nil && l.Exchange.Status != flow.NoAnswer
+	if answered {
+		src, dst = dst, src
+	}
+	out := &flowpb.Flow{
+		Time: timestamppb.New(time.Unix(0, r.Time)), Emitter: c.emitter, NodeName: c.node,
+		Verdict: flowpb.Verdict(r.Verdict), Type: flowpb.FlowType_L7, TrafficDirection: seenFrom(l.Seen),
+	}
+	c.ends(out, src, dst)
+	x := l.Exchange
+	if x == nil {
+		return out
+	}
+	out.Uuid = uuid(c.node, r)
+	out.L4 = portsOnly(x.Transport, src.Addr, dst.Addr)
+	out.EventType = &flowpb.CiliumEventType{Type: eventL7}
+	out.IsReply = wrapperspb.Bool(answered)
+	out.L7 = layer7(l)
+	out.SocketCookie, out.CgroupId = x.Cookie, x.Cgroup
+	if l.TraceID != "" {
+		out.TraceContext = &flowpb.TraceContext{Parent: &flowpb.TraceParent{TraceId: valid(l.TraceID)}}
+	}
+	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
+	out.Summary = exchangeSummary(l, out.L7)
+	return out
+}
+
+// seenFrom is the direction of the connection at the socket that was read, for
+// requests and answers alike.
+func seenFrom(r flow.Role) flowpb.TrafficDirection {
+	switch r {
+	case flow.RoleClient:
+		return flowpb.TrafficDirection_EGRESS
+	case flow.RoleServer:
+		return flowpb.TrafficDirection_INGRESS
+	}
+	return flowpb.TrafficDirection_TRAFFIC_DIRECTION_UNKNOWN
+}
+
+// layer7 is an exchange as Hubble tells it. Of TLS it has no record: the summary
+// and the extensions do.
+func layer7(l *flow.L7) *flowpb.Layer7 {
+	x := l.Exchange
+	answered := x.Status != flow.NoAnswer
+	out := &flowpb.Layer7{Type: flowpb.L7FlowType_REQUEST, LatencyNs: unsigned(x.Latency)}
+	if answered {
+		out.Type = flowpb.L7FlowType_RESPONSE
+	}
+	switch {
+	case x.HTTP != nil:
+		h := &flowpb.HTTP{Method: valid(x.HTTP.Method), Url: requestURL(&l.Server, x.HTTP), Protocol: httpVersion(x.HTTP.Version)}
+		if answered {
+			h.Code = uint32(x.Status)
+		}
+		out.Record = &flowpb.Layer7_Http{Http: h}
+	case x.DNS != nil:
+		d := &flowpb.DNS{
+			Query: valid(x.DNS.Name) + ".", Ttl: x.DNS.TTL, ObservationSource: dnsSource, Qtypes: []string{queryType(l)},
+		}
+		if answered {
+			d.Rcode = uint32(x.Status)
+		}
+		for _, a := range x.DNS.Addrs {
+			d.Ips = append(d.Ips, a.WithZone("").String())
+		}
+		out.Record = &flowpb.Layer7_Dns{Dns: d}
+	}
+	return out
+}
+
+// dnsSource is who saw a DNS message. Cilium's is "proxy", which weir is not.
+const dnsSource = "kernel"
+
+// The HTTP versions, by flow.HTTPExchange's Version.
+const (
+	http10 = "HTTP/1.0"
+	http11 = "HTTP/1.1"
+)
+
+func httpVersion(v uint8) string {
+	if v == 10 {
+		return http10
+	}
+	return http11
+}
