@@ -8,8 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
@@ -351,4 +354,56 @@ func BenchmarkConsumeL7(b *testing.B) {
 		_ = e.Consume(context.Background(), batch)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(batch)), "ns/tally")
+}
+
+// Workloads that are told anew, with the same names, leave nothing behind.
+func TestWorkloadsToldAnew(t *testing.T) {
+	e, _ := newExporter(t, 10)
+	for range 1000 {
+		r := tally(flow.HTTP, "GET", "/", 200, 1, time.Millisecond)
+		r.L7.Client.Workload = workload("shop", "web")
+		consume(t, e, r)
+	}
+	if got := values(t, e, "http_client_request_duration_seconds"); len(got) != 1 {
+		t.Errorf("%d series of one pair: %v", len(got), got)
+	}
+	if n := len(e.store.exchanges.byKey); n > 40 {
+		t.Errorf("%d old workloads are kept, want at most four times the budget", n)
+	}
+}
+
+// A scrape reads what it copied: tallies that come meanwhile are of the next one.
+func TestScrapeWhileConsuming(t *testing.T) {
+	e := New(Config{})
+	const rounds = 50
+	batch := mixed()
+	var done sync.WaitGroup
+	done.Go(func() {
+		for range rounds {
+			_ = e.Consume(context.Background(), batch)
+		}
+	})
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(e)
+	for range rounds {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.Metric {
+				h := m.Histogram
+				if h == nil || len(h.Bucket) == 0 {
+					continue
+				}
+				if last := h.Bucket[len(h.Bucket)-1].GetCumulativeCount(); last != h.GetSampleCount() {
+					t.Fatalf("%s: %d below ten seconds, %d in all: not of one moment", f.GetName(), last, h.GetSampleCount())
+				}
+			}
+		}
+	}
+	done.Wait()
+	if n := sum(t, e, "dns_lookup_duration_seconds"); n != rounds*64*2 {
+		t.Errorf("%v lookups, want %d", n, rounds*64*2)
+	}
 }
