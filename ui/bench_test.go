@@ -59,6 +59,41 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 }
 
+// BenchmarkOperations is the work for a new snapshot of ten thousand operations.
+func BenchmarkOperations(b *testing.B) {
+	for _, c := range []struct{ name, filter string }{
+		{"plain", ""}, {"filter-word", "things/77"}, {"filter-path", "path:/things/77 method:get"}, {"filter-status", "status:5xx"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			cfg := testConfig()
+			cfg.View, cfg.Filter = "operations", c.filter
+			m := testModel(b, cfg)
+			snaps := []*aggregate.Snapshot{manyOperations(10_000, 1), manyOperations(10_000, 2)}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				m.update(snaps[i%2], healthy(), noon)
+			}
+		})
+	}
+}
+
+// BenchmarkFrameOperations is the work for a frame, whatever the number of operations.
+func BenchmarkFrameOperations(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		b.Run(fmt.Sprintf("operations=%d", n), func(b *testing.B) {
+			cfg := testConfig()
+			cfg.View = "operations"
+			m := testModel(b, cfg)
+			m.update(manyOperations(n, 1), healthy(), noon)
+			p := newPainter(m, simulated(b, 200, 50), colourTheme())
+			b.ReportAllocs()
+			for b.Loop() {
+				p.paint()
+			}
+		})
+	}
+}
+
 // BenchmarkFrame is the work for a frame, whatever the number of flows.
 func BenchmarkFrame(b *testing.B) {
 	for _, n := range []int{100, 50_000} {

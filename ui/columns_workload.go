@@ -5,14 +5,16 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// workloadColumns are the columns of the workload table, from left to right.
+// workloadColumns are the columns of the workload table, from left to right. What
+// is said of requests is of those that the workload is asked, in the protocol in
+// which it is asked most.
 func workloadColumns() []column[aggregate.WorkloadRow] {
 	type row = aggregate.WorkloadRow
 	return []column[row]{
 		{ID: "workload", Title: "WORKLOAD", Min: 16, Width: 24, Max: 44, Priority: 100, Middle: true, Fixed: true,
 			Cell: func(r *row, _ *env) cell { return workloadCell(r.Workload) },
 			Key:  func(r *row) key { return key{text: r.Workload.String()} }},
-		{ID: "ns", Title: "NAMESPACE", Min: 9, Width: 12, Max: 24, Priority: 35,
+		{ID: "ns", Title: "NAMESPACE", Min: 9, Width: 12, Max: 24, Priority: 61,
 			Cell: func(r *row, _ *env) cell { return optional(namespaceOf(r.Workload)) },
 			Key:  func(r *row) key { return key{text: string(namespaceOf(r.Workload))} }},
 		{ID: "kind", Title: "KIND", Min: 10, Width: 12, Max: 26, Priority: 30,
@@ -24,6 +26,24 @@ func workloadColumns() []column[aggregate.WorkloadRow] {
 		{ID: "open/s", Title: "OPEN/S", Min: 7, Width: 7, Priority: 60, Right: true, Desc: true,
 			Cell: func(r *row, _ *env) cell { return quiet(perSecond(r.OpenRate), plain) },
 			Key:  func(r *row) key { return number(r.OpenRate) }},
+		{ID: "req/s", Title: "REQ/S", Min: 6, Width: 6, Priority: 93, Right: true, Desc: true,
+			Cell: func(r *row, _ *env) cell { return quiet(perSecond(busiest(&r.Served).Rate), plain) },
+			Key:  func(r *row) key { return number(busiest(&r.Served).Rate) }},
+		{ID: "err%", Title: "ERR%", Min: 5, Width: 5, Priority: 88, Right: true, Desc: true,
+			Cell: func(r *row, _ *env) cell { return errorCell(busiest(&r.Served)) },
+			Key:  func(r *row) key { return errorKey(busiest(&r.Served)) }},
+		{ID: "p50", Title: "P50", Min: 6, Width: 7, Priority: 63, Right: true, Desc: true,
+			Cell: func(r *row, _ *env) cell { return quiet(latency(busiest(&r.Served).P50), plain) },
+			Key:  func(r *row) key { return number(busiest(&r.Served).P50) }},
+		{ID: "p99", Title: "P99", Min: 6, Width: 7, Priority: 86, Right: true, Desc: true,
+			Cell: func(r *row, _ *env) cell { return quiet(latency(busiest(&r.Served).P99), plain) },
+			Key:  func(r *row) key { return number(busiest(&r.Served).P99) }},
+		{ID: "dns/s", Title: "DNS/S", Min: 6, Width: 6, Priority: 57, Right: true, Desc: true,
+			Cell: func(r *row, _ *env) cell { return quiet(perSecond(r.Asked[flow.DNS].Rate), plain) },
+			Key:  func(r *row) key { return number(r.Asked[flow.DNS].Rate) }},
+		{ID: "speaks", Title: "SPEAKS", Min: 10, Width: 10, Max: 20, Priority: 62,
+			Cell: func(r *row, _ *env) cell { return optional(spoken(r)) },
+			Key:  func(r *row) key { return key{text: string(spoken(r))} }},
 		{ID: "in/s", Title: "IN/S", Min: 6, Width: 9, Priority: 95, Right: true, Desc: true,
 			Cell: func(r *row, _ *env) cell { return rateCell(r.ReceivedRate.Payload) },
 			Key:  func(r *row) key { return number(r.ReceivedRate.Payload) }},

@@ -19,9 +19,10 @@ func commands() []command {
 		return func(m *model, _ string) error { m.goTo(root); return nil }
 	}
 	return []command{
-		{[]string{"workloads"}, "", "the workloads", view(0)},
-		{[]string{"flows"}, "", "the flows", view(1)},
-		{[]string{"health"}, "", "losses, rings and tables", view(2)},
+		{[]string{"workloads"}, "", "the workloads", view(rootWorkloads)},
+		{[]string{"flows"}, "", "the flows", view(rootFlows)},
+		{[]string{"operations"}, "", "the operations", view(rootOperations)},
+		{[]string{"health"}, "", "losses, rings and tables", view(rootHealth)},
 		{[]string{"sort"}, "COLUMN", "sort by a column, -COLUMN in reverse", (*model).sortCommand},
 		{[]string{"filter"}, "FILTER", "the same as /FILTER; without one: clear it", (*model).filterCommand},
 		{[]string{"help"}, "", "all keys", func(m *model, _ string) error { m.do(actHelp); return nil }},

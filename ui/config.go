@@ -29,7 +29,7 @@ type Config struct {
 
 	Filter string // initial filter of workloads and flows
 	Sort   string // initial sort column of View, after "-" in reverse
-	View   string // "workloads" (default), "flows" or "health"
+	View   string // "workloads" (default), "flows", "operations" or "health"
 
 	Interval time.Duration // between readings; default 500 ms, at least 200 ms
 	Mouse    bool          // take the mouse; the terminal's own selection of text is lost by it

@@ -23,37 +23,51 @@ type filter struct {
 	terms  []term
 }
 
-// term is one word of a filter. Exactly one of want, re, ports and prefix
-// counts, by field.
+// term is one word of a filter. What of want, re, ports, words and prefix counts
+// goes by field.
 type term struct {
 	field  string // a key of filterFields; empty for a plain word
 	not    bool
 	want   string // lower case
 	re     *regexp.Regexp
-	ports  []portRange
+	ports  []portRange  // of status: numbers
+	words  []string     // of method: and status:
 	prefix netip.Prefix // of ip:, when it is whole; else want is its beginning
 }
 
 type portRange struct{ from, to uint16 }
 
+// subject is what a filter's word may be said of.
+type subject uint8
+
+const (
+	ofWorkload  subject = 1 << iota
+	ofFlow              // among workloads it selects those that have such a flow
+	ofOperation         // among workloads it selects those that ask or are asked so
+)
+
 // filterField is one prefix of the filter's grammar.
 type filterField struct {
 	name string
 	what string // for the help and for errors
-	flow bool   // is a property of a flow, not of a workload
+	of   subject
 }
 
 // filterFields is the grammar's table: help and errors are made of it.
 var filterFields = []filterField{
-	{"port", "a port of either end: 80, 80,443 or 8000-8999", true},
-	{"ip", "an address of either end: 10.0.0.7, 10.0.0.0/8 or its beginning", true},
-	{"src", "the client: part of its name, address or command", true},
-	{"dst", "the server: part of its name, address or command", true},
-	{"proto", "the protocol: tcp, udp, icmp or its number", true},
-	{"process", "part of a command's name, or a whole process id", true},
-	{"state", "live, ended, failed, or how it ended: closed, refused, timed-out, …", true},
-	{"container", "part of a container's name, id or image", false},
-	{"ns", "part of a namespace: Kubernetes, Compose project, …", false},
+	{"port", "a port of either end: 80, 80,443 or 8000-8999", ofFlow},
+	{"ip", "an address of either end: 10.0.0.7, 10.0.0.0/8 or its beginning", ofFlow},
+	{"src", "the client: part of its name, address or command", ofFlow | ofOperation},
+	{"dst", "the server: part of its name, address or command", ofFlow | ofOperation},
+	{"proto", "the protocol: tcp, udp, icmp or its number", ofFlow},
+	{"process", "part of a command's name, or a whole process id", ofFlow},
+	{"state", "live, ended, failed, or how it ended: closed, refused, timed-out, …", ofFlow},
+	{"protocol", "what is spoken: http, dns or tls", ofOperation},
+	{"method", "the HTTP method or the DNS type: get or post,put", ofOperation},
+	{"path", "part of an HTTP path, a DNS name or a TLS server name", ofOperation},
+	{"status", "an outcome: 404, 5xx, 400-499, nxdomain, no_answer, error", ofOperation},
+	{"container", "part of a container's name, id or image", ofWorkload | ofFlow | ofOperation},
+	{"ns", "part of a namespace: Kubernetes, Compose project, …", ofWorkload | ofFlow | ofOperation},
 }
 
 func fieldOf(name string) (filterField, bool) {
@@ -174,6 +188,12 @@ func (t *term) parseWord(word string) error {
 		t.ports, err = parsePorts(value)
 	case "ip":
 		err = t.parseIP()
+	case "protocol":
+		err = t.parseProtocol()
+	case "method":
+		t.words = strings.Split(t.want, ",")
+	case "status":
+		t.parseStatus()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %q is not %s", name, value, field.what)
@@ -227,11 +247,13 @@ func fieldNames() (out []string) {
 	return out
 }
 
-// nearest is the name that s was probably meant to be; empty when none is near.
+// nearest is the name that s was probably meant to be, of equally near ones one
+// that s begins; empty when none is near.
 func nearest(s string, names []string) string {
 	best, found := 2, ""
 	for _, n := range names {
-		if d := levenshtein.ComputeDistance(s, n); d < best && len(s) > 2 {
+		d := levenshtein.ComputeDistance(s, n)
+		if len(s) > 2 && (d < best || d == best && found != "" && strings.HasPrefix(n, s) && !strings.HasPrefix(found, s)) {
 			best, found = d, n
 		}
 	}

@@ -18,12 +18,8 @@ type matcher struct {
 
 // flow tells whether every term holds for a flow.
 func (m *matcher) flow(r *aggregate.FlowRow) bool {
-	return m.all(r, func(term) bool { return true })
-}
-
-func (m *matcher) all(r *aggregate.FlowRow, which func(term) bool) bool {
 	for _, t := range m.filter.terms {
-		if which(t) && m.holds(&t, r) == t.not {
+		if m.holds(&t, r) == t.not {
 			return false
 		}
 	}
@@ -54,6 +50,9 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 	case "ns":
 		return hasNamespace(r.Client.Workload, t.want) || hasNamespace(r.Server.Workload, t.want)
 	}
+	if t.field != "" {
+		return false // what is said of operations
+	}
 	m.buf = appendEndpoint(m.buf[:0], &r.Client, r.Protocol)
 	m.buf = appendEndpoint(m.buf, &r.Server, r.Protocol)
 	m.buf = append(m.buf, r.Protocol.String()...)
@@ -61,35 +60,70 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 	return m.contains(t)
 }
 
-// workloads gives a test for the rows of the workload table. What is said of
-// flows (port:, proto:, …) selects the workloads that have such a flow.
-func (m *matcher) workloads(flows []aggregate.FlowRow) func(*aggregate.WorkloadRow) bool {
-	ofFlow := func(t term) bool { f, _ := fieldOf(t.field); return f.flow }
-	var has map[string]bool
-	for _, t := range m.filter.terms {
-		if ofFlow(t) {
-			has = make(map[string]bool)
-		}
-	}
-	if has != nil {
-		for i := range flows {
-			if m.all(&flows[i], ofFlow) {
-				has[workloadKey(flows[i].Client.Workload)] = true
-				has[workloadKey(flows[i].Server.Workload)] = true
+// workloads gives a test for the rows of the workload table. What is said of flows
+// (port:, proto:, …) selects the workloads that have such a flow, what is said of
+// operations (path:, status:, …) those at an end of such an operation.
+func (m *matcher) workloads(s *aggregate.Snapshot) func(*aggregate.WorkloadRow) bool {
+	var with []map[string]bool // sets of workloads; a row must be in all of them
+	if ofFlows := m.only(ofFlow); ofFlows != nil {
+		has := make(map[string]bool)
+		for i := range s.Flows {
+			if f := &s.Flows[i]; ofFlows.flow(f) {
+				has[workloadKey(f.Client.Workload)] = true
+				has[workloadKey(f.Server.Workload)] = true
 			}
 		}
+		with = append(with, has)
 	}
-	return func(r *aggregate.WorkloadRow) bool {
-		if has != nil && !has[workloadKey(r.Workload)] {
-			return false
+	if ofOperations := m.only(ofOperation); ofOperations != nil {
+		has := make(map[string]bool)
+		for i := range s.Operations {
+			if o := &s.Operations[i]; ofOperations.operation(o) {
+				has[workloadKey(o.Client)] = true
+				has[workloadKey(o.Server)] = true
+			}
 		}
-		for _, t := range m.filter.terms {
-			if !ofFlow(t) && m.holdsWorkload(&t, r.Workload) == t.not {
+		with = append(with, has)
+	}
+	own := m.only(ofWorkload)
+	return func(r *aggregate.WorkloadRow) bool {
+		for _, has := range with {
+			if !has[workloadKey(r.Workload)] {
 				return false
 			}
 		}
-		return true
+		return own == nil || own.workload(r.Workload)
 	}
+}
+
+// only is a matcher of the terms that are said of a kind of rows when workloads are
+// selected; nil when there are none. Each term is said of one kind: of the first
+// that it can be said of.
+func (m *matcher) only(of subject) *matcher {
+	var terms []term
+	for _, t := range m.filter.terms {
+		can := ofWorkload // a plain word
+		if field, known := fieldOf(t.field); known {
+			can = field.of & -field.of
+		}
+		if can == of {
+			terms = append(terms, t)
+		}
+	}
+	if terms == nil {
+		return nil
+	}
+	return &matcher{filter: &filter{terms: terms}}
+}
+
+// workload tells whether every term holds for a workload itself.
+func (m *matcher) workload(w *flow.Workload) bool {
+	for _, t := range m.filter.terms {
+		if m.holdsWorkload(&t, w) == t.not {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *matcher) holdsWorkload(t *term, w *flow.Workload) bool {

@@ -88,12 +88,17 @@ func TestFilterWorkloads(t *testing.T) {
 		{"container:maria", "shop-database-with-a-rather-long-name-1"},
 		{"systemd", "ssh.service"},
 		{"world", "world"},
+		{"path:/users", "shop-web-1 shop-orders-1"},
+		{"path:/users orders", "shop-orders-1"},
+		{"protocol:dns", "shop-orders-1 world"},
+		{"status:5xx port:6379", "shop-orders-1"},
+		{"method:get !shop", "world"},
 	} {
 		f, err := parseFilter(c.filter)
 		if err != nil {
 			t.Fatal(err)
 		}
-		match := (&matcher{filter: f}).workloads(s.Flows)
+		match := (&matcher{filter: f}).workloads(s)
 		var got []string
 		for i := range s.Workloads {
 			if match(&s.Workloads[i]) {
@@ -116,6 +121,12 @@ func TestFilterErrors(t *testing.T) {
 		"ip:hello":     `"hello" is not an address`,
 		"prot:tcp":     "did you mean proto:?",
 		"stat:live":    "did you mean state:?",
+		"statu:500":    "did you mean status:?",
+		"pat:/x":       "did you mean path:?",
+		"metod:get":    "did you mean method:?",
+		"protocl:dns":  "did you mean protocol:?",
+		"protocol:ftp": `"ftp" is not what is spoken: http, dns or tls`,
+		"status:":      "status: an outcome",
 		"/abc":         "the closing / is missing",
 		"/[/":          "missing closing ]",
 		"a !":          "a word must follow",
@@ -168,10 +179,11 @@ func TestFlowFilterRemembers(t *testing.T) {
 }
 
 func FuzzParseFilter(f *testing.F) {
-	for _, s := range []string{"port:80 !/x[0-9]/ ns:shop", "ip:10.0.0.0/8", "ip:fe80::1%eth0", "/a\\/b/", "!", "//", "!!a", "proto:", "日本:x"} {
+	for _, s := range []string{"port:80 !/x[0-9]/ ns:shop", "ip:10.0.0.0/8", "ip:fe80::1%eth0", "/a\\/b/", "!", "//", "!!a", "proto:", "日本:x", "status:4xx,,no method:,x path:é"} {
 		f.Add(s)
 	}
-	flows := newShop().flows()
+	snap := newShop().snapshot()
+	flows, exchanges := snap.Flows, exchangesOf(snap, func(*aggregate.OperationRow) bool { return true })
 	f.Fuzz(func(t *testing.T, in string) {
 		parsed, err := parseFilter(in)
 		if err != nil {
@@ -185,5 +197,10 @@ func FuzzParseFilter(f *testing.F) {
 		for i := range flows {
 			m.flow(&flows[i])
 		}
+		for i := range exchanges {
+			m.exchange(&exchanges[i])
+			m.operation(exchanges[i].row)
+		}
+		m.workloads(snap)(&snap.Workloads[0])
 	})
 }

@@ -119,9 +119,11 @@ func (s shop) workloads() []aggregate.WorkloadRow {
 }
 
 func (s shop) snapshot() *aggregate.Snapshot {
-	return &aggregate.Snapshot{Time: noon.UnixNano(), Seq: 1, Flows: s.flows(), Workloads: s.workloads(), Totals: aggregate.Totals{
+	snap := &aggregate.Snapshot{Time: noon.UnixNano(), Seq: 1, Flows: s.flows(), Workloads: s.workloads(), Totals: aggregate.Totals{
 		Live: 7, Opened: 202_656, Failed: 7, Drops: 3, Retransmits: 13, OpenRate: 429.6,
 		SentRate: aggregate.Rates{Payload: 368_139}, ReceivedRate: aggregate.Rates{Payload: 1_713_136}}}
+	s.talk(snap)
+	return snap
 }
 
 func healthy() collector.Health {
@@ -140,5 +142,7 @@ func lossy() collector.Health {
 	h.Source.PerCPU[1].Lost, h.Source.PerCPU[1].Produced = 1_187, 603_318
 	h.Lost = map[flow.Loss]uint64{{Stage: "kernel", Reason: "ring_full"}: 1_187, {Stage: "hubble", Reason: "queue_full"}: 17}
 	h.Evicted = 12
+	h.Source.Unseen = []flow.Unseen{{Protocol: flow.HTTP, Reason: "mid_stream", Stretches: 12, Bytes: 88_000},
+		{Protocol: flow.TLS, Reason: "gap", Stretches: 3, Bytes: 1_204_000}}
 	return h
 }

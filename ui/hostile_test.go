@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strings"
 	"testing"
 	"unicode"
 
@@ -27,7 +28,25 @@ func FuzzScreen(f *testing.F) {
 			fl.Server.Workload, fl.Server.Names = nil, []string{evil, evil}
 		}
 		snap.Workloads[1].Workload = w
+		for i := range snap.Operations {
+			o := &snap.Operations[i]
+			o.Server, o.Client, o.Remote, o.Method, o.Route, o.Rule = w, nil, evil, evil, evil, evil
+			for _, x := range o.Examples {
+				x.Method, x.Route, x.Rule, x.TraceID = evil, evil, evil, evil
+				x.Client.Workload, x.Client.Names, x.Server.Workload, x.Exchange.Comm = nil, []string{evil}, w, flow.MakeComm(evil)
+				if h := x.Exchange.HTTP; h != nil {
+					h.Method, h.Path, h.Upgrade, h.Traceparent = evil, evil, evil, evil
+				}
+				if d := x.Exchange.DNS; d != nil {
+					d.Name = evil
+				}
+				if t := x.Exchange.TLS; t != nil {
+					t.ServerName, t.Chosen, t.JA4, t.ALPN = evil, evil, evil, []string{evil, evil}
+				}
+			}
+		}
 		h := lossy()
+		h.Source.Unseen[0].Reason = evil
 		h.Lost[flow.Loss{Stage: evil, Reason: evil}] = 5
 		h.Source.Tables[0].Name = evil
 
@@ -36,7 +55,10 @@ func FuzzScreen(f *testing.F) {
 		m, s := testModel(t, cfg), simulated(t, 120, 30)
 		p := newPainter(m, s, colourTheme())
 		m.update(snap, h, noon)
-		for _, keys := range [][]string{{"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"3"}, {":", evil, "enter"}} {
+		for _, keys := range [][]string{{"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"4"},
+			{"3"}, {"w"}, {"right"}, {"G", "enter"}, {"q", "g", "enter"}, {"q", "/", "protocol:tls", "enter"}, {"enter"}, {"enter"}, {"pgdn"},
+			{"3", "/", "ctrl-u", "protocol:dns", "enter"}, {"enter"}, {"enter"}, {"3", "/", "ctrl-u", "status:503", "enter"}, {"enter"}, {"enter"},
+			{"1", "j", "enter", "shift-tab"}, {"shift-tab"}, {":", evil, "enter"}} {
 			press(m, keys...)
 			p.paint()
 			inspect(t, s, p.theme, keys)
@@ -59,6 +81,31 @@ func inspect(t *testing.T, s tcell.SimulationScreen, th theme, keys []string) {
 		}
 		if !known[c.Style] {
 			t.Fatalf("after %q: a style of its own at %d,%d: %v %q", keys, i%w, i/w, c.Style, string(c.Runes))
+		}
+	}
+}
+
+// A hostile path takes its column's width and no more, however the columns are laid out.
+func TestHostilePathsKeepColumns(t *testing.T) {
+	for _, evil := range append(hostile, "/"+strings.Repeat("日", 300), strings.Repeat("/a\u0301\u0301\u0301\u0301", 90), "/\u200d\u200b\u2060\ufeff", "") {
+		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 50}} {
+			m, s := testModel(t, testConfig()), simulated(t, size[0], size[1])
+			snap := newShop().snapshot()
+			for i := range snap.Operations {
+				o := &snap.Operations[i]
+				o.Route, o.Method, o.Rate = evil, evil, 77
+			}
+			press(m, "3")
+			m.update(snap, healthy(), noon)
+			newPainter(m, s, colourTheme()).paint()
+			cells, w, _ := s.GetContents()
+			end := columnOf(cells[4*w:5*w], "REQ/S") + len("REQ/S") // and the mark
+			for row := range snap.Operations {
+				line := cells[(5+row)*w : (6+row)*w]
+				if got := string(line[end-1].Runes) + string(line[end].Runes); got != "77" {
+					t.Errorf("%q at %dx%d: the next column ends with %q", evil, size[0], size[1], got)
+				}
+			}
 		}
 	}
 }

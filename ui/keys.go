@@ -12,6 +12,7 @@ const (
 	actView1
 	actView2
 	actView3
+	actView4
 	actNextTab
 	actPrevTab
 	actOpen
@@ -69,11 +70,12 @@ var bindings = []binding{
 
 	{actView1, []string{"1"}, everywhere, "", "workloads", "Views"},
 	{actView2, []string{"2"}, everywhere, "", "flows", "Views"},
-	{actView3, []string{"3"}, everywhere, "", "health: losses, rings and tables", "Views"},
+	{actView3, []string{"3"}, everywhere, "", "operations: requests, lookups and handshakes", "Views"},
+	{actView4, []string{"4"}, everywhere, "", "health: losses, rings and tables", "Views"},
 	{actNextTab, []string{"tab", "]"}, everywhere, "next view", "the next view, or the next part of a workload", "Views"},
 	{actPrevTab, []string{"shift-tab", "["}, everywhere, "", "the view before", "Views"},
 
-	{actOpen, []string{"enter"}, onTable, "open", "open the row: a workload's flows and peers, all of a flow", "Rows"},
+	{actOpen, []string{"enter"}, onTable, "open", "open the row: what is behind a workload, a flow, an operation", "Rows"},
 	{actFilter, []string{"/"}, onTable, "filter", "filter as you type (below)", "Rows"},
 	{actSortNext, []string{"s"}, onTable, "sort", "sort by the next column", "Rows"},
 	{actSortReverse, []string{"S"}, onTable, "", "reverse the order", "Rows"},

@@ -42,7 +42,8 @@ func TestKeyTable(t *testing.T) {
 // Every key of the table can be typed, and works on every page that it is said
 // to work on.
 func TestEveryKeyOnEveryPage(t *testing.T) {
-	pages := [][]string{{"1"}, {"2"}, {"3"}, {"1", "enter"}, {"1", "enter", "tab"}, {"2", "enter"}, {"?"}}
+	pages := [][]string{{"1"}, {"2"}, {"3"}, {"4"}, {"1", "enter"}, {"1", "enter", "tab"}, {"1", "enter", "tab", "tab"},
+		{"1", "enter", "shift-tab"}, {"1", "enter", "shift-tab", "enter"}, {"2", "enter"}, {"3", "enter"}, {"?"}}
 	for _, page := range pages {
 		for _, b := range bindings {
 			for _, k := range b.keys {

@@ -11,6 +11,14 @@ import (
 // historySize is how many readings of the event rate are kept: one a second.
 const historySize = 120
 
+// The views of the first level, in the order of their keys.
+const (
+	rootWorkloads = iota
+	rootFlows
+	rootOperations
+	rootHealth
+)
+
 // model is the whole state of the interface. It knows no terminal: keys and
 // snapshots go in, lines and rows come out. One goroutine owns it.
 type model struct {
@@ -52,7 +60,7 @@ type model struct {
 // configuration.
 func newModel(cfg Config) (*model, error) {
 	m := &model{cfg: cfg, now: cfg.Now(), pageSize: 10}
-	m.roots = []*page{newWorkloadsPage(m), newFlowsPage(m), newHealthPage(m)}
+	m.roots = []*page{newWorkloadsPage(m), newFlowsPage(m), newOperationsPage(m), newHealthPage(m)}
 	if cfg.View != "" {
 		if err := m.command(cfg.View); err != nil {
 			return nil, err

@@ -140,7 +140,7 @@ func TestCommands(t *testing.T) {
 		"filter port:80 !redis": "",
 		"filter /[/":            "missing closing ]",
 		"flow":                  "did you mean flows?",
-		"frobnicate":            "there are workloads, flows, health",
+		"frobnicate":            "there are workloads, flows, operations, health",
 		"":                      "",
 	} {
 		err := started(t).command(in)

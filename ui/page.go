@@ -22,6 +22,7 @@ type tab struct {
 	open   func()                             // what enter does with the selected row
 	empty  text                               // what is said when there are no rows
 	filter *filter
+	on     subject // what its filter may be about; 0: anything
 
 	lines  func(width int) []line
 	scroll int

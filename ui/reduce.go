@@ -25,7 +25,7 @@ func (m *model) key(name string, r rune) effect {
 func (m *model) do(a action) effect {
 	t := m.tab()
 	switch a {
-	case actView1, actView2, actView3:
+	case actView1, actView2, actView3, actView4:
 		m.goTo(int(a - actView1))
 	case actNextTab:
 		m.turn(1)

@@ -133,13 +133,25 @@ func TestGoldenScreens(t *testing.T) {
 		name   string
 		health collector.Health
 		empty  bool
+		tall   bool // at 120x40 too
 		keys   []string
 		then   func(*model)
 	}{
-		{name: "workloads", health: healthy()},
+		{name: "workloads", tall: true, health: healthy()},
 		{name: "flows", health: healthy(), keys: []string{"2", "j"}},
 		{name: "flows_wide", health: healthy(), keys: []string{"2", "w", "right", "right"}},
-		{name: "health", health: lossy(), keys: []string{"3"}},
+		{name: "health", tall: true, health: lossy(), keys: []string{"4"}},
+		{name: "operations", tall: true, health: healthy(), keys: []string{"3", "j"}},
+		{name: "operations_wide", health: healthy(), keys: []string{"3", "w", "right", "right", "right"}},
+		{name: "operation", tall: true, health: healthy(), keys: []string{"3", "/", "path:customers", "enter", "enter"}},
+		{name: "exchange", tall: true, health: healthy(), keys: []string{"3", "/", "path:customers", "enter", "enter", "j", "enter"}},
+		{name: "lookup", health: healthy(), keys: []string{"3", "/", "protocol:dns", "enter", "enter", "enter"}},
+		{name: "handshake", health: healthy(), keys: []string{"3", "/", "protocol:tls", "enter", "enter", "enter"}},
+		{name: "served", tall: true, health: healthy(), keys: []string{"enter", "tab", "tab"}},
+		{name: "asked", health: healthy(), keys: []string{"enter", "tab", "tab", "tab"}},
+		{name: "examples", tall: true, health: healthy(), keys: []string{"enter", "shift-tab"}},
+		{name: "operation_counted", health: healthy(), keys: []string{"3", "/", "users", "enter", "enter"}},
+		{name: "filter_other", health: healthy(), keys: []string{"2", "/", "path:/users", "enter"}},
 		{name: "workload", health: healthy(), keys: []string{"j", "enter"}},
 		{name: "peers", health: healthy(), keys: []string{"enter", "tab"}},
 		{name: "flow", health: healthy(), keys: []string{"2", "/", "refused", "enter", "enter"}},
@@ -153,9 +165,12 @@ func TestGoldenScreens(t *testing.T) {
 	sizes := []struct {
 		name string
 		w, h int
-	}{{"80x24", 80, 24}, {"120x30", 120, 30}, {"200x50", 200, 50}}
+	}{{"80x24", 80, 24}, {"120x30", 120, 30}, {"120x40", 120, 40}, {"200x50", 200, 50}}
 	for _, scene := range scenes {
 		for _, size := range sizes {
+			if size.h == 40 && !scene.tall {
+				continue
+			}
 			t.Run(scene.name+"_"+size.name, func(t *testing.T) {
 				m, s := testModel(t, testConfig()), simulated(t, size.w, size.h)
 				p := newPainter(m, s, colourTheme())
@@ -204,7 +219,7 @@ func TestSmallScreens(t *testing.T) {
 
 // The picture must not move when values change: widths come from the screen.
 func TestNoJitter(t *testing.T) {
-	for _, view := range []string{"1", "2"} {
+	for _, view := range []string{"1", "2", "3"} {
 		m, s := testModel(t, testConfig()), simulated(t, 120, 30)
 		p := newPainter(m, s, colourTheme())
 		press(m, view)
@@ -214,8 +229,9 @@ func TestNoJitter(t *testing.T) {
 		before := strings.Split(contents(s), "\n")[4]
 		next := newShop().snapshot()
 		next.Seq++
-		next.Flows, next.Workloads = next.Flows[4:5], next.Workloads[4:5]
+		next.Flows, next.Workloads, next.Operations = next.Flows[4:5], next.Workloads[4:5], next.Operations[5:6]
 		next.Workloads[0].ReceivedRate.Payload = 1e15
+		next.Operations[0].Rate, next.Operations[0].P99 = 1e15, 1<<60
 		m.update(next, healthy(), noon)
 		p.paint()
 		if after := strings.Split(contents(s), "\n")[4]; before != after {

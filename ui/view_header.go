@@ -44,15 +44,17 @@ func (m *model) trafficLine(width int) line {
 	}
 	t := m.shown.Totals
 	// Numbers that change at every reading have a fixed place.
-	return fitSegs(width, []seg{
-		{10, line{{"flows ", dim}, {count(uint64(m.live())).pad(7, false), plain}}},
-		{8, line{{"open/s ", dim}, {perSecond(t.OpenRate).pad(5, false), plain}}},
-		{9, line{{"→ ", dim}, {rate(t.SentRate.Payload).pad(9, false), plain}}},
-		{9, line{{"← ", dim}, {rate(t.ReceivedRate.Payload).pad(9, false), plain}}},
-		{7, labelled("failed", count(t.Failed), bad)},
-		{6, labelled("drops", count(t.Drops), bad)},
-		{5, labelled("retransmits", count(t.Retransmits), warn)},
-	})
+	segs := []seg{
+		{30, line{{"flows ", dim}, {count(uint64(m.live())).pad(7, false), plain}}},
+		{6, line{{"open/s ", dim}, {perSecond(t.OpenRate).pad(5, false), plain}}},
+		{29, line{{"→ ", dim}, {rate(t.SentRate.Payload).pad(9, false), plain}}},
+		{29, line{{"← ", dim}, {rate(t.ReceivedRate.Payload).pad(9, false), plain}}},
+	}
+	return fitSegs(width, append(append(segs, requestSegs(&t.L7, 20)...),
+		seg{8, labelled("failed", count(t.Failed), bad)},
+		seg{7, labelled("drops", count(t.Drops), bad)},
+		seg{5, labelled("retransmits", count(t.Retransmits), warn)},
+	))
 }
 
 func (m *model) lossLine(width int) line {
@@ -112,13 +114,15 @@ func (m *model) tabBar(width int) line {
 		}
 		path = append(path, span{" › ", dim}, span{p.title, r})
 	}
-	segs := []seg{{9, path}}
+	var segs []seg
 	if p := m.page(); len(p.tabs) > 1 {
 		for i, t := range p.tabs {
 			segs = append(segs, seg{8, tabLabel(t.name, i == p.at)})
 		}
+		// A long name leaves room for the tabs: else nobody would find them.
+		path = path.fit(max(24, width-segsWidth(segs)-len(segGap)))
 	}
-	return fitSegs(width, segs)
+	return fitSegs(width, append([]seg{{9, path}}, segs...))
 }
 
 func tabLabel(name text, here bool) line {
@@ -130,12 +134,14 @@ func tabLabel(name text, here bool) line {
 
 func (m *model) rootCount(i int) text {
 	switch {
-	case i == 2 && lostTotal(m.health) > 0:
+	case i == rootHealth && lostTotal(m.health) > 0:
 		return " !"
-	case i == 2 || m.shown == nil:
+	case i == rootHealth || m.shown == nil:
 		return ""
-	case i == 0:
+	case i == rootWorkloads:
 		return " " + count(uint64(len(m.shown.Workloads)))
+	case i == rootOperations:
+		return " " + count(uint64(len(m.shown.Operations)))
 	}
 	return " " + count(uint64(len(m.shown.Flows)))
 }
@@ -180,10 +186,14 @@ func (m *model) emptyState(t *tab) []line {
 	case m.shown == nil:
 		return []line{{{"waiting for the first reading", dim}}}
 	case !t.filter.empty():
-		return []line{
+		out := []line{
 			{{"nothing matches the filter ", plain}, {clean(t.filter.String()).fit(40, false), accent}},
 			{{"esc clears it, / changes it, ? shows what it may say", dim}},
 		}
+		if name := t.filter.misfit(t.on); name != "" {
+			out = append(out, line{{text(name) + ": is of other rows than these", warn}})
+		}
+		return out
 	}
 	return []line{{{t.empty, plain}}, {{"press ? for help", dim}}}
 }
@@ -199,9 +209,9 @@ func (m *model) promptLine(width int) line {
 		g := m.tab().grid
 		out = append(out, span{"   " + count(uint64(g.Len())) + " of " + count(uint64(g.Total())), dim})
 	case p.mark == '/':
-		out = append(out, span{"    word  port:443  dst:redis  proto:udp  state:failed  !word  /regex/", dim})
+		out = append(out, span{"    " + filterHint(m.tab().on), dim})
 	case p.value() == "":
-		out = append(out, span{"    flows  workloads  health  sort COLUMN  filter …  help  q", dim})
+		out = append(out, span{"    flows  workloads  operations  health  sort COLUMN  filter …  help  q", dim})
 	}
 	return out.fit(width)
 }

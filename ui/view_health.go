@@ -9,7 +9,7 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// newHealthPage is the third view: whether what is shown is all there was. It
+// newHealthPage is the last view: whether what is shown is all there was. It
 // shows the present even while the picture is paused.
 func newHealthPage(m *model) *page {
 	return &page{title: "Health", tabs: []*tab{{name: "Health", lines: func(width int) []line {
@@ -36,6 +36,7 @@ func healthLines(m *model, h collector.Health) []line {
 		s.put("not shown", count(m.newest.Totals.Unshown)+" records of flows for which the view has no room; the totals count them", warn)
 	}
 	s.losses(m, h)
+	s.unseen(h.Source.Unseen)
 	s.ring(h.Source)
 	s.processors(h.Source)
 	s.tables(h.Source.Tables)
@@ -84,6 +85,31 @@ func (s *sheet) row(r role, firstWidth int, cells ...text) {
 		l = append(l, span{c.pad(14, true), r})
 	}
 	s.lines = append(s.lines, l)
+}
+
+// unseen tells of connections whose protocol is read what was not, the most bytes
+// first. It is no loss of events: their flows are counted all the same.
+func (s *sheet) unseen(all []flow.Unseen) {
+	if len(all) == 0 {
+		return
+	}
+	s.heading("NOT READ of connections whose requests are read")
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b flow.Unseen) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Stretches, a.Stretches), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Reason, b.Reason))
+	})
+	row := func(r role, protocol, reason, stretches, bytes text) {
+		s.lines = append(s.lines, line{{"  ", plain}, {protocol.pad(12, false), r}, {reason.pad(20, false), r},
+			{stretches.pad(14, true), r}, {bytes.pad(14, true), r}})
+	}
+	row(dim, "PROTOCOL", "REASON", "STRETCHES", "BYTES")
+	var sum flow.Unseen
+	for _, u := range all {
+		row(warn, optional(protocolName(u.Protocol)).Text, clean(u.Reason), count(u.Stretches), bytes(u.Bytes))
+		sum.Stretches += u.Stretches
+		sum.Bytes += u.Bytes
+	}
+	row(strong, "all", "", count(sum.Stretches), bytes(sum.Bytes))
 }
 
 func (s *sheet) ring(st flow.SourceStats) {

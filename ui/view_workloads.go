@@ -15,7 +15,7 @@ func newWorkloadsPage(m *model) *page {
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			var match func(*aggregate.WorkloadRow) bool
 			if !f.empty() {
-				match = (&matcher{filter: f}).workloads(s.Flows)
+				match = (&matcher{filter: f}).workloads(s)
 			}
 			grid.set(s.Workloads, match)
 		},
@@ -40,6 +40,7 @@ func newFlowsTab(m *model, rows func(*aggregate.Snapshot) []aggregate.FlowRow) *
 	t := &tab{
 		name:  "Flows",
 		grid:  grid,
+		on:    ofFlow,
 		empty: "no flows yet: what is open now and what opens from now on appears here",
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			all := rows(s)
@@ -54,7 +55,8 @@ func newFlowsTab(m *model, rows func(*aggregate.Snapshot) []aggregate.FlowRow) *
 	return t
 }
 
-// newWorkloadPage is one workload: its summary, its flows and its peers.
+// newWorkloadPage is one workload: its summary, its flows, its peers, and what it
+// was asked and asked others.
 func newWorkloadPage(m *model, w *flow.Workload) *page {
 	key := workloadKey(w)
 	subject := aggregate.WorkloadRow{Workload: w}
@@ -76,6 +78,7 @@ func newWorkloadPage(m *model, w *flow.Workload) *page {
 	p.tabs = []*tab{flows, newPeersTab(m, p, func(s *aggregate.Snapshot, match func(*aggregate.FlowRow) bool) []peerRow {
 		return peersOf(s.Flows, match, w, key)
 	})}
+	p.tabs = append(p.tabs, operationTabs(m, func(o *flow.Workload) bool { return sameWorkload(o, w, key) })...)
 	p.refresh = func(s *aggregate.Snapshot) {
 		gone = true
 		for i := range s.Workloads {
@@ -99,6 +102,7 @@ func newPeersTab(m *model, p *page, rows func(*aggregate.Snapshot, func(*aggrega
 	t := &tab{
 		name:  "Peers",
 		grid:  grid,
+		on:    ofFlow,
 		empty: "no peers: this workload has no flows now",
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			var match func(*aggregate.FlowRow) bool
@@ -152,5 +156,30 @@ func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
 		{3, labelled("total in", bytes(r.Received.Payload))},
 		{3, labelled("out", bytes(r.Sent.Payload))},
 	}
-	return []line{fitSegs(width, who), fitSegs(width, now)}
+	out := []line{fitSegs(width, who), fitSegs(width, now)}
+	if l := workloadRequests(r, width); len(l) > 0 {
+		out = append(out, l)
+	}
+	return out
+}
+
+// workloadRequests says what a workload is asked and asks; nothing where it never
+// did either.
+func workloadRequests(r *aggregate.WorkloadRow, width int) line {
+	var segs []seg
+	put := func(verb text, rows *byProtocol, priority int) {
+		for p := range flow.L7Protocol(flow.L7Protocols) {
+			row := &rows[p]
+			if row.Requests == 0 {
+				continue
+			}
+			e := errorCell(row)
+			segs = append(segs, seg{priority, line{{verb + " " + protocolName(p) + " ", dim}, {perSecond(row.Rate).pad(4, true), plain}, {"/s  p99 ", dim},
+				{latency(row.P99).pad(6, true), plain}, {" err ", dim}, {e.Text.pad(3, false), e.Role}}})
+			priority--
+		}
+	}
+	put("serves", &r.Served, 20)
+	put("asks", &r.Asked, 10)
+	return fitSegs(width, segs)
 }
