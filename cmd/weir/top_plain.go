@@ -8,6 +8,7 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/flow"
@@ -64,8 +65,67 @@ func plainTable(s *aggregate.Snapshot, lost map[flow.Loss]uint64) []byte {
 	if n := len(rows) - plainRows; n > 0 {
 		fmt.Fprintf(&b, "and %d workloads more\n", n)
 	}
+	plainOperations(&b, s.Operations)
 	b.WriteByte('\n')
 	return b.Bytes()
+}
+
+// plainOperations writes what is asked most, and how it is answered; nothing where
+// nothing is asked.
+func plainOperations(b *bytes.Buffer, all []aggregate.OperationRow) {
+	if len(all) == 0 {
+		return
+	}
+	rows := slices.Clone(all)
+	slices.SortFunc(rows, func(x, y aggregate.OperationRow) int {
+		return cmp.Or(
+			cmp.Compare(y.Rate, x.Rate), cmp.Compare(y.Requests, x.Requests), cmp.Compare(name(x.Client), name(y.Client)),
+			cmp.Compare(name(x.Server), name(y.Server)), cmp.Compare(x.Remote, y.Remote), cmp.Compare(x.Protocol, y.Protocol),
+			cmp.Compare(x.Method, y.Method), cmp.Compare(x.Route, y.Route))
+	})
+	b.WriteByte('\n')
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLIENT\tSERVER\tPROTOCOL\tMETHOD\tREQUESTS/s\tERRORS/s\tP50\tP99\tREQUESTS\tERRORS\tIN FULL\tROUTE")
+	for _, r := range rows[:min(len(rows), plainRows)] {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%.1f\t%s\t%s\t%d\t%d\t%d\t%s\n",
+			word(end(r.Client, r.Remote)), word(end(r.Server, r.Remote)), word(r.Protocol.String()), word(r.Method), r.Rate, r.ErrorRate,
+			quantile(r.P50), quantile(r.P99), r.Requests, r.Errors, min(r.Shown, r.Requests), word(r.Route))
+	}
+	_ = w.Flush() // into memory
+	if n := len(rows) - plainRows; n > 0 {
+		fmt.Fprintf(b, "and %d operations more\n", n)
+	}
+}
+
+// end is who is at an end of an operation: where no workload is, the address.
+func end(w *flow.Workload, remote string) string {
+	if remote != "" && (w == nil || w.Runtime == flow.RuntimeWorld) {
+		return remote
+	}
+	return name(w)
+}
+
+// word is one cell of a table: what comes from a peer is as long as it likes.
+func word(s string) string {
+	const most = 100
+	if s == "" {
+		return "-"
+	}
+	if len(s) <= most {
+		return printer.Sanitize(s)
+	}
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return printer.Sanitize(s[:cut]) + "…"
+}
+
+func quantile(ns int64) string {
+	if ns <= 0 {
+		return "-"
+	}
+	return time.Duration(ns).Round(10 * time.Microsecond).String()
 }
 
 func name(w *flow.Workload) string {
