@@ -7,19 +7,27 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// attach puts one program where it belongs. The link ends with this process.
-func attach(cfg Config, h hook, prog *ebpf.Program, attachType ebpf.AttachType, sockets *ebpf.Map) (link.Link, error) {
+// attach puts one program where it belongs. The link ends with this process; a
+// program that another calls has none, it goes with the map.
+func attach(cfg Config, u unit, h hook, prog *ebpf.Program, maps map[string]*ebpf.Map) (link.Link, error) {
 	var l link.Link
 	var err error
+	attachType := attachTypeOf(u, h)
 	switch h.attach {
 	case attachTracing:
 		l, err = link.AttachTracing(link.TracingOptions{Program: prog})
 	case attachCgroup:
 		l, err = link.AttachCgroup(link.CgroupOptions{Path: cfg.CgroupRoot, Attach: attachType, Program: prog})
 	case attachSockIter:
-		l, err = link.AttachIter(link.IterOptions{Program: prog, Map: sockets})
+		l, err = link.AttachIter(link.IterOptions{Program: prog, Map: maps["sockets"]})
 	case attachTaskIter:
 		l, err = link.AttachIter(link.IterOptions{Program: prog})
+	case attachTail:
+		array := maps["l7_egress"]
+		if attachType == ebpf.AttachCGroupInetIngress {
+			array = maps["l7_ingress"]
+		}
+		err = array.Put(uint32(u.protocol), prog)
 	default:
 		err = fmt.Errorf("unknown kind of attachment %d", h.attach)
 	}

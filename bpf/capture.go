@@ -75,6 +75,7 @@ type Capture struct {
 	backlog *link.Iter // the iterator that finds older sockets; nil when the kernel lacks it
 	flows   *flowTable
 	drops   *dropTable
+	counts  *exchangeTable
 	reader  *ringbuf.Reader
 	dec     decoder
 	account account
@@ -110,6 +111,9 @@ func (c *Capture) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if c.counts, err = newExchangeTable(c.maps); err != nil {
+		return err
+	}
 	g := newGates(c.cfg, self, reasons)
 	for _, u := range units() {
 		if err := c.openUnit(u, g); err != nil {
@@ -121,7 +125,7 @@ func (c *Capture) open() (err error) {
 	}
 	c.flows = newFlowTable(c.maps["flows"], c.cfg.FlowIdle)
 	c.drops = newDropTable(c.maps["drops"], reasons)
-	return c.account.open(c.maps["stats"], c.reader)
+	return c.account.open(c.maps["stats"], c.maps["l7_cpus"], c.reader)
 }
 
 func (c *Capture) openUnit(u unit, g gates) error {
@@ -131,11 +135,14 @@ func (c *Capture) openUnit(u unit, g gates) error {
 	}
 	c.colls = append(c.colls, coll)
 	for _, h := range u.hooks {
-		l, err := attach(c.cfg, h, coll.Programs[h.program], attachTypeOf(u, h), c.maps["sockets"])
+		l, err := attach(c.cfg, u, h, coll.Programs[h.program], c.maps)
 		if err != nil {
 			if err := c.absence([]hook{h}, err); err != nil {
 				return err
 			}
+			continue
+		}
+		if l == nil {
 			continue
 		}
 		c.links = append(c.links, l)
@@ -221,6 +228,9 @@ func (c *Capture) readTables(mode readMode, b *batcher) error {
 	if err := c.flows.read(&c.dec, mode, b); err != nil {
 		return err
 	}
+	if err := c.counts.read(b); err != nil {
+		return err
+	}
 	return c.drops.read(b)
 }
 
@@ -266,7 +276,8 @@ func (c *Capture) backfill() error {
 // Stats is safe for concurrent use; see collector.Source.
 func (c *Capture) Stats() flow.SourceStats {
 	s := c.account.stats(c.cfg.RingSize)
-	s.Tables = append(s.Tables, flow.TableFill{Name: "flows", Entries: c.flows.entries.Load(), Max: uint64(c.cfg.FlowTable)})
+	s.Tables = append(s.Tables, flow.TableFill{Name: "flows", Entries: c.flows.entries.Load(), Max: uint64(c.cfg.FlowTable)},
+		flow.TableFill{Name: "exchanges", Entries: c.counts.entries.Load(), Max: uint64(c.counts.inner[0].MaxEntries())})
 	return s
 }
 
@@ -283,6 +294,9 @@ func (c *Capture) Close() error {
 	}
 	for _, coll := range c.colls {
 		coll.Close()
+	}
+	if c.counts != nil {
+		c.counts.close()
 	}
 	closeMaps(c.maps)
 	c.links, c.colls, c.maps = nil, nil, nil

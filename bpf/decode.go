@@ -67,6 +67,14 @@ func (d *decoder) event(raw []byte, ev *flow.Event) (ok bool, err error) {
 		answer.Cgroup, answer.NetNS, answer.Resolver = e.Cgroup, e.Netns, addrPort(&e.Resolver)
 		ev.Kind, ev.DNS = flow.KindDNS, answer
 		return true, nil
+	case sharedEventKindEVENT_HTTP:
+		e, ok := cast[sharedHttpEvent](raw)
+		if !ok {
+			return false, sizeError(kind, len(raw))
+		}
+		ev.Kind, ev.Exchange = flow.KindExchange, d.exchange(&e.Exchange)
+		ev.Exchange.HTTP = httpExchange(e)
+		return true, nil
 	}
 	return false, fmt.Errorf("event of kind %d: unknown", h.Kind)
 }

@@ -54,12 +54,14 @@ func probeUnit(cfg Config, u unit, maps map[string]*ebpf.Map) []Feature {
 		if info, err := coll.Programs[h.program].Info(); err == nil {
 			f.Steps, _ = info.VerifiedInstructions()
 		}
-		l, err := attach(cfg, h, coll.Programs[h.program], attachTypeOf(u, h), maps["sockets"])
+		l, err := attach(cfg, u, h, coll.Programs[h.program], maps)
 		if err != nil {
 			f.Available, f.Err = false, err
 			continue
 		}
-		l.Close()
+		if l != nil {
+			l.Close()
+		}
 	}
 	return features
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // sharedNames are the maps that every unit uses; each is created once.
-var sharedNames = [...]string{"sockets", "flows", "drops", "events", "stats"}
+var sharedNames = [...]string{
+	"sockets", "flows", "drops", "events", "stats",
+	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "exchanges", "operations",
+}
 
 // createMaps creates the maps in the sizes that cfg asks for.
 func createMaps(cfg Config) (map[string]*ebpf.Map, error) {
@@ -82,7 +85,13 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 			}
 		}
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})
+	shared := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		if m := maps[name]; m != nil {
+			shared[name] = m
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {
 		return nil, explain(fmt.Sprintf("load BPF object %s: verifier: %.2v", u.name, ve), err)

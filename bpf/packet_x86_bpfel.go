@@ -19,6 +19,11 @@ const (
 	packetMapDrops           = "drops"
 	packetMapEvents          = "events"
 	packetMapFlows           = "flows"
+	packetMapL7Cpus          = "l7_cpus"
+	packetMapL7Egress        = "l7_egress"
+	packetMapL7Ingress       = "l7_ingress"
+	packetMapL7Pairs         = "l7_pairs"
+	packetMapL7Socks         = "l7_socks"
 	packetMapSockets         = "sockets"
 	packetMapStats           = "stats"
 	packetProgPacketEgress   = "packet_egress"
@@ -78,11 +83,16 @@ type packetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetMapSpecs struct {
-	Drops   *ebpf.MapSpec `ebpf:"drops"`
-	Events  *ebpf.MapSpec `ebpf:"events"`
-	Flows   *ebpf.MapSpec `ebpf:"flows"`
-	Sockets *ebpf.MapSpec `ebpf:"sockets"`
-	Stats   *ebpf.MapSpec `ebpf:"stats"`
+	Drops     *ebpf.MapSpec `ebpf:"drops"`
+	Events    *ebpf.MapSpec `ebpf:"events"`
+	Flows     *ebpf.MapSpec `ebpf:"flows"`
+	L7Cpus    *ebpf.MapSpec `ebpf:"l7_cpus"`
+	L7Egress  *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Ingress *ebpf.MapSpec `ebpf:"l7_ingress"`
+	L7Pairs   *ebpf.MapSpec `ebpf:"l7_pairs"`
+	L7Socks   *ebpf.MapSpec `ebpf:"l7_socks"`
+	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
+	Stats     *ebpf.MapSpec `ebpf:"stats"`
 }
 
 // packetVariableSpecs contains global variables before they are loaded into the kernel.
@@ -114,11 +124,16 @@ func (o *packetObjects) Close() error {
 //
 // It can be passed to loadPacketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetMaps struct {
-	Drops   *ebpf.Map `ebpf:"drops"`
-	Events  *ebpf.Map `ebpf:"events"`
-	Flows   *ebpf.Map `ebpf:"flows"`
-	Sockets *ebpf.Map `ebpf:"sockets"`
-	Stats   *ebpf.Map `ebpf:"stats"`
+	Drops     *ebpf.Map `ebpf:"drops"`
+	Events    *ebpf.Map `ebpf:"events"`
+	Flows     *ebpf.Map `ebpf:"flows"`
+	L7Cpus    *ebpf.Map `ebpf:"l7_cpus"`
+	L7Egress  *ebpf.Map `ebpf:"l7_egress"`
+	L7Ingress *ebpf.Map `ebpf:"l7_ingress"`
+	L7Pairs   *ebpf.Map `ebpf:"l7_pairs"`
+	L7Socks   *ebpf.Map `ebpf:"l7_socks"`
+	Sockets   *ebpf.Map `ebpf:"sockets"`
+	Stats     *ebpf.Map `ebpf:"stats"`
 }
 
 func (m *packetMaps) Close() error {
@@ -126,6 +141,11 @@ func (m *packetMaps) Close() error {
 		m.Drops,
 		m.Events,
 		m.Flows,
+		m.L7Cpus,
+		m.L7Egress,
+		m.L7Ingress,
+		m.L7Pairs,
+		m.L7Socks,
 		m.Sockets,
 		m.Stats,
 	)

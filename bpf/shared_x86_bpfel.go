@@ -85,7 +85,47 @@ const (
 	sharedEventKindEVENT_CGROUP_MKDIR sharedEventKind = 4
 	sharedEventKindEVENT_CGROUP_RMDIR sharedEventKind = 5
 	sharedEventKindEVENT_DNS          sharedEventKind = 6
+	sharedEventKindEVENT_HTTP         sharedEventKind = 7
+	sharedEventKindEVENT_TLS          sharedEventKind = 8
+	sharedEventKindEVENT_LOOKUP       sharedEventKind = 9
 )
+
+type sharedExchangeKey struct {
+	_         structs.HostLayout
+	Operation uint64
+	Cgroup    uint64
+	Peer      uint64
+	Remote    [16]uint8
+	Port      uint16
+	Status    uint16
+	Bucket    uint16
+	Protocol  uint8
+	Role      uint8
+}
+
+type sharedExchangeReport struct {
+	_          structs.HostLayout
+	Key        sharedExchangeKey
+	Value      sharedExchangeValue
+	Cookie     uint64
+	Conn       uint64
+	Start      uint64
+	Local      sharedEndpoint
+	RemotePort uint16
+	Why        uint8
+	Transport  uint8
+	Netns      uint32
+	Pid        uint32
+	Comm       [16]uint8
+}
+
+type sharedExchangeValue struct {
+	_             structs.HostLayout
+	Count         uint64
+	Latency       uint64
+	RequestBytes  uint64
+	ResponseBytes uint64
+}
 
 type sharedFlowKey struct {
 	_        structs.HostLayout
@@ -113,15 +153,52 @@ type sharedFlowValue struct {
 	Comm     [16]uint8
 }
 
+type sharedHttpEvent struct {
+	_             structs.HostLayout
+	Hdr           sharedEventHdr
+	Exchange      sharedExchangeReport
+	Method        uint8
+	PathLen       uint8
+	TraceLen      uint8
+	Reserved      uint8
+	RequestMarks  uint16
+	ResponseMarks uint16
+	MethodText    [8]uint8
+	Path          [112]uint8
+	Trace         [56]uint8
+}
+
+type sharedL7Cpu struct {
+	_         structs.HostLayout
+	Due       [5]uint64
+	Uncounted uint64
+	Unseen    [32]struct {
+		_         structs.HostLayout
+		Stretches uint64
+		Bytes     uint64
+	}
+}
+
+type sharedL7Protocol uint32
+
+const (
+	sharedL7ProtocolL7NONE      sharedL7Protocol = 0
+	sharedL7ProtocolL7HTTP      sharedL7Protocol = 1
+	sharedL7ProtocolL7DNS       sharedL7Protocol = 2
+	sharedL7ProtocolL7TLS       sharedL7Protocol = 3
+	sharedL7ProtocolL7PROTOCOLS sharedL7Protocol = 4
+)
+
 type sharedLoss uint32
 
 const (
-	sharedLossLOSS_RING_FULL         sharedLoss = 0
-	sharedLossLOSS_FLOW_TABLE_FULL   sharedLoss = 1
-	sharedLossLOSS_DROP_TABLE_FULL   sharedLoss = 2
-	sharedLossLOSS_STORAGE_FAILED    sharedLoss = 3
-	sharedLossLOSS_PACKET_UNREADABLE sharedLoss = 4
-	sharedLossLOSS_MAX               sharedLoss = 8
+	sharedLossLOSS_RING_FULL           sharedLoss = 0
+	sharedLossLOSS_FLOW_TABLE_FULL     sharedLoss = 1
+	sharedLossLOSS_DROP_TABLE_FULL     sharedLoss = 2
+	sharedLossLOSS_STORAGE_FAILED      sharedLoss = 3
+	sharedLossLOSS_PACKET_UNREADABLE   sharedLoss = 4
+	sharedLossLOSS_EXCHANGE_TABLE_FULL sharedLoss = 5
+	sharedLossLOSS_MAX                 sharedLoss = 8
 )
 
 type sharedSockEvent struct {
@@ -177,22 +254,54 @@ const (
 	sharedSockRoleROLE_LISTENER sharedSockRole = 3
 )
 
+type sharedUnseen uint32
+
+const (
+	sharedUnseenUNSEEN_GAP        sharedUnseen = 0
+	sharedUnseenUNSEEN_MID_STREAM sharedUnseen = 1
+	sharedUnseenUNSEEN_BUSY       sharedUnseen = 2
+	sharedUnseenUNSEEN_ERROR      sharedUnseen = 3
+	sharedUnseenUNSEEN_PIPELINED  sharedUnseen = 4
+	sharedUnseenUNSEEN_STORAGE    sharedUnseen = 5
+	sharedUnseenUNSEEN_LISTENER   sharedUnseen = 6
+	sharedUnseenUNSEEN_MAX        sharedUnseen = 8
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	sharedMapDrops           = "drops"
-	sharedMapEvents          = "events"
-	sharedMapFlows           = "flows"
-	sharedMapSockets         = "sockets"
-	sharedMapStats           = "stats"
-	sharedVarCgroupEventType = "cgroup_event_type"
-	sharedVarDnsEventType    = "dns_event_type"
-	sharedVarEventKindType   = "event_kind_type"
-	sharedVarLossType        = "loss_type"
-	sharedVarSockEventType   = "sock_event_type"
-	sharedVarSockFlagType    = "sock_flag_type"
-	sharedVarSockRoleType    = "sock_role_type"
+	sharedMapDrops             = "drops"
+	sharedMapEvents            = "events"
+	sharedMapExchanges         = "exchanges"
+	sharedMapFlows             = "flows"
+	sharedMapL7Cpus            = "l7_cpus"
+	sharedMapL7Egress          = "l7_egress"
+	sharedMapL7Ingress         = "l7_ingress"
+	sharedMapL7Pairs           = "l7_pairs"
+	sharedMapL7Socks           = "l7_socks"
+	sharedMapOperations        = "operations"
+	sharedMapSockets           = "sockets"
+	sharedMapStats             = "stats"
+	sharedVarCgroupEventType   = "cgroup_event_type"
+	sharedVarDnsEventType      = "dns_event_type"
+	sharedVarEventKindType     = "event_kind_type"
+	sharedVarExchangeKeyType   = "exchange_key_type"
+	sharedVarExchangeValueType = "exchange_value_type"
+	sharedVarHttpEventType     = "http_event_type"
+	sharedVarL7Burst           = "l7_burst"
+	sharedVarL7CpuType         = "l7_cpu_type"
+	sharedVarL7Interval        = "l7_interval"
+	sharedVarL7ProtocolType    = "l7_protocol_type"
+	sharedVarL7Slow            = "l7_slow"
+	sharedVarLossType          = "loss_type"
+	sharedVarOrdinaryReasons   = "ordinary_reasons"
+	sharedVarSelfTgid          = "self_tgid"
+	sharedVarSockEventType     = "sock_event_type"
+	sharedVarSockFlagType      = "sock_flag_type"
+	sharedVarSockRoleType      = "sock_role_type"
+	sharedVarUnseenType        = "unseen_type"
+	sharedVarWakeupBytes       = "wakeup_bytes"
 )
 
 // loadShared returns the embedded CollectionSpec for shared.
@@ -243,24 +352,43 @@ type sharedProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sharedMapSpecs struct {
-	Drops   *ebpf.MapSpec `ebpf:"drops"`
-	Events  *ebpf.MapSpec `ebpf:"events"`
-	Flows   *ebpf.MapSpec `ebpf:"flows"`
-	Sockets *ebpf.MapSpec `ebpf:"sockets"`
-	Stats   *ebpf.MapSpec `ebpf:"stats"`
+	Drops      *ebpf.MapSpec `ebpf:"drops"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Exchanges  *ebpf.MapSpec `ebpf:"exchanges"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	L7Cpus     *ebpf.MapSpec `ebpf:"l7_cpus"`
+	L7Egress   *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Ingress  *ebpf.MapSpec `ebpf:"l7_ingress"`
+	L7Pairs    *ebpf.MapSpec `ebpf:"l7_pairs"`
+	L7Socks    *ebpf.MapSpec `ebpf:"l7_socks"`
+	Operations *ebpf.MapSpec `ebpf:"operations"`
+	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
+	Stats      *ebpf.MapSpec `ebpf:"stats"`
 }
 
 // sharedVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sharedVariableSpecs struct {
-	CgroupEventType *ebpf.VariableSpec `ebpf:"cgroup_event_type"`
-	DnsEventType    *ebpf.VariableSpec `ebpf:"dns_event_type"`
-	EventKindType   *ebpf.VariableSpec `ebpf:"event_kind_type"`
-	LossType        *ebpf.VariableSpec `ebpf:"loss_type"`
-	SockEventType   *ebpf.VariableSpec `ebpf:"sock_event_type"`
-	SockFlagType    *ebpf.VariableSpec `ebpf:"sock_flag_type"`
-	SockRoleType    *ebpf.VariableSpec `ebpf:"sock_role_type"`
+	CgroupEventType   *ebpf.VariableSpec `ebpf:"cgroup_event_type"`
+	DnsEventType      *ebpf.VariableSpec `ebpf:"dns_event_type"`
+	EventKindType     *ebpf.VariableSpec `ebpf:"event_kind_type"`
+	ExchangeKeyType   *ebpf.VariableSpec `ebpf:"exchange_key_type"`
+	ExchangeValueType *ebpf.VariableSpec `ebpf:"exchange_value_type"`
+	HttpEventType     *ebpf.VariableSpec `ebpf:"http_event_type"`
+	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
+	L7CpuType         *ebpf.VariableSpec `ebpf:"l7_cpu_type"`
+	L7Interval        *ebpf.VariableSpec `ebpf:"l7_interval"`
+	L7ProtocolType    *ebpf.VariableSpec `ebpf:"l7_protocol_type"`
+	L7Slow            *ebpf.VariableSpec `ebpf:"l7_slow"`
+	LossType          *ebpf.VariableSpec `ebpf:"loss_type"`
+	OrdinaryReasons   *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
+	SelfTgid          *ebpf.VariableSpec `ebpf:"self_tgid"`
+	SockEventType     *ebpf.VariableSpec `ebpf:"sock_event_type"`
+	SockFlagType      *ebpf.VariableSpec `ebpf:"sock_flag_type"`
+	SockRoleType      *ebpf.VariableSpec `ebpf:"sock_role_type"`
+	UnseenType        *ebpf.VariableSpec `ebpf:"unseen_type"`
+	WakeupBytes       *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // sharedObjects contains all objects after they have been loaded into the kernel.
@@ -283,18 +411,32 @@ func (o *sharedObjects) Close() error {
 //
 // It can be passed to loadSharedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sharedMaps struct {
-	Drops   *ebpf.Map `ebpf:"drops"`
-	Events  *ebpf.Map `ebpf:"events"`
-	Flows   *ebpf.Map `ebpf:"flows"`
-	Sockets *ebpf.Map `ebpf:"sockets"`
-	Stats   *ebpf.Map `ebpf:"stats"`
+	Drops      *ebpf.Map `ebpf:"drops"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Exchanges  *ebpf.Map `ebpf:"exchanges"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	L7Cpus     *ebpf.Map `ebpf:"l7_cpus"`
+	L7Egress   *ebpf.Map `ebpf:"l7_egress"`
+	L7Ingress  *ebpf.Map `ebpf:"l7_ingress"`
+	L7Pairs    *ebpf.Map `ebpf:"l7_pairs"`
+	L7Socks    *ebpf.Map `ebpf:"l7_socks"`
+	Operations *ebpf.Map `ebpf:"operations"`
+	Sockets    *ebpf.Map `ebpf:"sockets"`
+	Stats      *ebpf.Map `ebpf:"stats"`
 }
 
 func (m *sharedMaps) Close() error {
 	return _SharedClose(
 		m.Drops,
 		m.Events,
+		m.Exchanges,
 		m.Flows,
+		m.L7Cpus,
+		m.L7Egress,
+		m.L7Ingress,
+		m.L7Pairs,
+		m.L7Socks,
+		m.Operations,
 		m.Sockets,
 		m.Stats,
 	)
@@ -304,13 +446,25 @@ func (m *sharedMaps) Close() error {
 //
 // It can be passed to loadSharedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sharedVariables struct {
-	CgroupEventType *ebpf.Variable `ebpf:"cgroup_event_type"`
-	DnsEventType    *ebpf.Variable `ebpf:"dns_event_type"`
-	EventKindType   *ebpf.Variable `ebpf:"event_kind_type"`
-	LossType        *ebpf.Variable `ebpf:"loss_type"`
-	SockEventType   *ebpf.Variable `ebpf:"sock_event_type"`
-	SockFlagType    *ebpf.Variable `ebpf:"sock_flag_type"`
-	SockRoleType    *ebpf.Variable `ebpf:"sock_role_type"`
+	CgroupEventType   *ebpf.Variable `ebpf:"cgroup_event_type"`
+	DnsEventType      *ebpf.Variable `ebpf:"dns_event_type"`
+	EventKindType     *ebpf.Variable `ebpf:"event_kind_type"`
+	ExchangeKeyType   *ebpf.Variable `ebpf:"exchange_key_type"`
+	ExchangeValueType *ebpf.Variable `ebpf:"exchange_value_type"`
+	HttpEventType     *ebpf.Variable `ebpf:"http_event_type"`
+	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`
+	L7CpuType         *ebpf.Variable `ebpf:"l7_cpu_type"`
+	L7Interval        *ebpf.Variable `ebpf:"l7_interval"`
+	L7ProtocolType    *ebpf.Variable `ebpf:"l7_protocol_type"`
+	L7Slow            *ebpf.Variable `ebpf:"l7_slow"`
+	LossType          *ebpf.Variable `ebpf:"loss_type"`
+	OrdinaryReasons   *ebpf.Variable `ebpf:"ordinary_reasons"`
+	SelfTgid          *ebpf.Variable `ebpf:"self_tgid"`
+	SockEventType     *ebpf.Variable `ebpf:"sock_event_type"`
+	SockFlagType      *ebpf.Variable `ebpf:"sock_flag_type"`
+	SockRoleType      *ebpf.Variable `ebpf:"sock_role_type"`
+	UnseenType        *ebpf.Variable `ebpf:"unseen_type"`
+	WakeupBytes       *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // sharedPrograms contains all programs after they have been loaded into the kernel.

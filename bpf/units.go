@@ -1,6 +1,9 @@
 package bpf
 
-import "github.com/cilium/ebpf"
+import (
+	"github.com/cilium/ebpf"
+	"github.com/seed79351815/weir/collector/flow"
+)
 
 // How a program is attached.
 type attachment uint8
@@ -10,6 +13,7 @@ const (
 	attachCgroup                     // at the root of cgroup v2
 	attachSockIter                   // an iterator over the socket storage, opened at each reading
 	attachTaskIter                   // an iterator over all tasks' files, opened once
+	attachTail                       // called by another program: the one of its unit's protocol
 )
 
 // hook is one program: where it sits, what for, and what is lost without it.
@@ -24,34 +28,40 @@ type hook struct {
 
 // unit is one object of programs that load together.
 type unit struct {
-	name  string
-	spec  func() (*ebpf.CollectionSpec, error)
-	hooks []hook
+	name     string
+	spec     func() (*ebpf.CollectionSpec, error)
+	hooks    []hook
+	protocol flow.L7Protocol // of its tail calls
 }
 
 // units is everything that weir puts into the kernel. It drives load, attachment
 // and `weir doctor`.
 func units() []unit {
 	return []unit{
-		{"tcp", loadTcp, []hook{
+		{name: "tcp", spec: loadTcp, hooks: []hook{
 			{"tcp_state", attachTracing, "tp_btf/inet_sock_set_state", "TCP connections: open, close, how they ended", "no TCP flows", true},
 			{"tcp_table", attachSockIter, "iter/bpf_sk_storage_map", "TCP counters, RTT and retransmits of living connections", "TCP flows show their numbers only when they end", true},
 		}},
-		{"packet", loadPacket, []hook{
+		{name: "packet", spec: loadPacket, hooks: []hook{
 			{"packet_egress", attachCgroup, "cgroup_skb/egress", "UDP, ICMP and other flows: sent", "no flows but TCP", true},
 			{"packet_ingress", attachCgroup, "cgroup_skb/ingress", "UDP, ICMP and other flows: received; DNS answers", "no flows but TCP, no DNS names", true},
 		}},
-		{"socket", loadSocket, []hook{
+		{name: "http", spec: loadHttp, protocol: flow.HTTP, hooks: []hook{
+			{"http_egress", attachTail, "cgroup_skb/egress", "HTTP/1: what sockets send", "no HTTP requests", false},
+			{"http_ingress", attachTail, "cgroup_skb/ingress", "HTTP/1: what sockets receive", "no HTTP requests", false},
+			{"http_close", attachTracing, "tp_btf/inet_sock_set_state", "HTTP/1: what a connection ended in the middle of", "answers that end with their connection are not seen", false},
+		}},
+		{name: "socket", spec: loadSocket, hooks: []hook{
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
 			{"socket_sendmsg4", attachCgroup, "cgroup/sendmsg4", "the peer that an application named, before NAT", "a UDP flow through NAT shows as two", false},
 			{"socket_sendmsg6", attachCgroup, "cgroup/sendmsg6", "the same for IPv6", "a UDP flow through NAT shows as two", false},
 			{"socket_backfill", attachTaskIter, "iter/task_file", "sockets that were there before weir", "flows that are older than weir stay unseen until they end", false},
 		}},
-		{"cgroup", loadCgroup, []hook{
+		{name: "cgroup", spec: loadCgroup, hooks: []hook{
 			{"cgroup_mkdir", attachTracing, "tp_btf/cgroup_mkdir", "containers are known before their first packet", "new containers are found by looking, seconds later", false},
 			{"cgroup_rmdir", attachTracing, "tp_btf/cgroup_rmdir", "containers that are gone", "gone containers are found by looking", false},
 		}},
-		{"drop", loadDrop, []hook{
+		{name: "drop", spec: loadDrop, hooks: []hook{
 			{"packet_dropped", attachTracing, "tp_btf/kfree_skb", "packets that the kernel dropped, with its reason", "no drops", false},
 		}},
 	}

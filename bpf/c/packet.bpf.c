@@ -2,8 +2,9 @@
 /*
  * Packets of sockets, at the cgroup root, both ways. UDP, ICMP and every other
  * connectionless protocol are counted here by socket and peer. TCP is not: the
- * kernel keeps its counters, see tcp.h.
+ * kernel keeps its counters, see tcp.h. Of TCP it is read what is said, see l7.h.
  */
+#include "l7_detect.h"
 #include "named.h"
 #include "packet.h"
 
@@ -254,8 +255,12 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 	if (!sk)
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol == IPPROTO_TCP)
+	if (!sk)
 		return PASS;
+	if (sk->protocol == IPPROTO_TCP) {
+		l7_packet(skb, sk, egress);
+		return PASS;
+	}
 	if (read_header(skb, &p.h)) {
 		count_loss(LOSS_PACKET_UNREADABLE);
 		return PASS;

@@ -22,6 +22,9 @@ enum event_kind {
 	EVENT_CGROUP_MKDIR = 4,
 	EVENT_CGROUP_RMDIR = 5,
 	EVENT_DNS = 6,
+	EVENT_HTTP = 7,
+	EVENT_TLS = 8,
+	EVENT_LOOKUP = 9, /* a question to a resolver, and its answer */
 };
 
 enum sock_role {
@@ -167,6 +170,7 @@ enum loss {
 	LOSS_DROP_TABLE_FULL = 2,
 	LOSS_STORAGE_FAILED = 3,
 	LOSS_PACKET_UNREADABLE = 4,
+	LOSS_EXCHANGE_TABLE_FULL = 5, /* an exchange was counted as one of the rest */
 	LOSS_MAX = 8,
 };
 

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * HTTP/1 at cgroup_skb. What leaves does so in order. What arrives has not been
+ * checked by TCP yet: it is tried on a copy of the state, and that becomes the
+ * state when rcv_nxt says that TCP took it. Outcomes are told then, not before.
+ */
+#include "http.h"
+#include "sock.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const enum http1_mark http1_mark_type __attribute__((unused));
+
+#define PASS 1
+
+/* States in which the peer's FIN was taken: it has a sequence number, and is no byte of the stream. */
+static __always_inline bool fin_taken(u32 state)
+{
+	return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
+}
+
+/*
+ * One program at a time reads a connection. The other direction's, on another
+ * processor, is through in less than a microsecond; one that this one has
+ * interrupted never gets through.
+ */
+static __always_inline bool http_lock(struct http_conn *h)
+{
+	for (int n = 0; n < 64; n++)
+		if (!__sync_val_compare_and_swap(&h->lock, 0, 1))
+			return true;
+	return false;
+}
+
+static __always_inline void http_unlock(struct http_conn *h)
+{
+	__sync_lock_test_and_set(&h->lock, 0);
+}
+
+static __always_inline void http_lose(struct http_conn *h, u8 reason, u64 bytes)
+{
+	if (h->flags & (HTTP_FAILED | HTTP_MISSED))
+		return;
+	h->flags |= HTTP_MISSED;
+	l7_unseen(L7_HTTP, reason, 1, bytes);
+}
+
+static __always_inline struct http_dir *http_asking(struct http_conn *h)
+{
+	return h->flags & HTTP_CLIENT ? &h->egress : &h->ingress;
+}
+
+static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d)
+{
+	const struct http1_out *out = &h->out;
+	struct http_entry *e;
+
+	if (out->flags & OUT_HEAD) {
+		const struct http_dir *answers = h->flags & HTTP_CLIENT ? &h->ingress : &h->egress;
+
+		if ((u8)(d->mark - answers->mark) >= HTTP_QUEUE) {
+			http_lose(h, UNSEEN_PIPELINED, 0);
+			return;
+		}
+		e = http_entry(h, d->mark);
+		e->operation = out->key;
+		e->start = d->began;
+		e->end = 0;
+		e->request_bytes = e->response_bytes = 0;
+		e->request_marks = out->marks;
+		e->response_marks = 0;
+		e->status = L7_NO_ANSWER;
+		e->asked = out->request;
+		e->method = out->method;
+		h->captured = d->spoilt ? HTTP_NOT_CAPTURED : d->mark;
+		h->flags |= HTTP_SPOKE;
+		d->mark++;
+	}
+	if (out->flags & OUT_END)
+		http_entry(h, d->mark - 1)->request_bytes = out->total;
+}
+
+/* Notes what an answer says; true when it is complete. */
+static __always_inline bool http_take_answer(struct http_conn *h, struct http_dir *d, u64 now)
+{
+	const struct http1_out *out = &h->out;
+	struct http_entry *e = http_entry(h, d->mark);
+
+	if (out->kind != HTTP1_RESPONSE)
+		return false;
+	if (out->flags & OUT_HEAD) {
+		e->status = out->status;
+		e->response_marks = out->marks;
+		h->flags |= HTTP_SPOKE;
+	}
+	if (!(out->flags & OUT_END))
+		return false;
+	e->response_bytes = out->total;
+	e->end = now;
+	d->mark++;
+	if (out->flags & OUT_SWITCH)
+		h->flags |= HTTP_SWITCHED;
+	return true;
+}
+
+/* After every step and every skip of a direction. Answers that leave are certain at once. */
+static __always_inline void http_took(struct http_conn *h, struct http_dir *d, bool requests, u64 now)
+{
+	const struct http1_out *out = &h->out;
+
+	if (out->flags & OUT_ERROR) {
+		if (h->flags & HTTP_SPOKE)
+			http_lose(h, UNSEEN_ERROR, 0);
+		h->flags |= HTTP_FAILED;
+		return;
+	}
+	if (!out->flags)
+		return;
+	if (requests) {
+		http_take_request(h, d);
+		return;
+	}
+	if (http_take_answer(h, d, now) && !(h->flags & HTTP_CLIENT)) {
+		http_done(h, d->mark - 1);
+		http1_release(&h->ingress.s);
+	}
+}
+
+struct http_feed {
+	struct __sk_buff *skb;
+	struct http_conn *h;
+	struct http_dir *d;
+	u64 now;
+	u32 offset;
+	u32 len;
+	bool requests;
+	bool egress;
+	u8 reserved[6];
+};
+
+/* Readies a direction for the first byte of a message. */
+static __always_inline void http_message(struct http_conn *h, struct http_dir *d, bool requests, u64 now)
+{
+	if (requests) {
+		d->began = now;
+		d->spoilt = 0;
+		h->captured = HTTP_NOT_CAPTURED;
+	} else {
+		const struct http_dir *asking = http_asking(h);
+
+		d->s.request = d->mark != asking->mark ? http_entry(h, d->mark)->asked : HTTP1_ASKED_UNKNOWN;
+	}
+}
+
+/* Shows the window to a direction; verified by itself. */
+__attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 egress, u64 now)
+{
+	struct http_dir *d;
+	bool requests;
+
+	if (!h)
+		return 0;
+	d = egress ? &h->egress : &h->tentative;
+	requests = http_requests(h, egress);
+	if (!d->s.total)
+		http_message(h, d, requests, now);
+	len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
+	d->next += len;
+	http_took(h, d, requests, now);
+	return len;
+}
+
+static __always_inline bool http_over(const struct http_conn *h)
+{
+	return h->flags & (HTTP_FAILED | HTTP_SWITCHED | HTTP_MISSED);
+}
+
+/* One window; 1 ends the loop. */
+static long http_window(u32 turn, void *ctx)
+{
+	struct http_feed *f = ctx;
+	struct http_conn *h = f->h;
+	struct http_dir *d = f->d;
+	u32 n = f->len;
+
+	if (!n)
+		return 1;
+	if (d->s.skip) {
+		if (d->s.skip < n)
+			n = d->s.skip;
+		http1_skipped(&d->s, n, &h->out);
+		d->next += n;
+		http_took(h, d, f->requests, f->now);
+	} else {
+		if (n > HTTP1_WINDOW)
+			n = HTTP1_WINDOW;
+		asm volatile("" : "+r"(n));
+		if (n == 0 || n > HTTP1_WINDOW)
+			return 1;
+		if (bpf_skb_load_bytes(f->skb, f->offset, h->window.bytes, n))
+			return 1;
+		n = http_step(h, n, f->egress, f->now);
+	}
+	f->offset += n;
+	f->len -= n;
+	return http_over(h);
+}
+
+/* Bytes that passed unseen: harmless inside of a body. */
+static __always_inline bool http_gap(struct http_conn *h, struct http_dir *d, u32 gap, bool requests, u64 now)
+{
+	if (d->s.skip < gap) {
+		http_lose(h, UNSEEN_GAP, gap);
+		return false;
+	}
+	http1_skipped(&d->s, gap, &h->out);
+	d->next += gap;
+	http_took(h, d, requests, now);
+	return true;
+}
+
+/* What was tried and TCP took becomes the state. rcv_nxt without the peer's FIN. */
+static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 now)
+{
+	bool client = h->flags & HTTP_CLIENT;
+	u8 mark = h->ingress.mark;
+	s32 gap;
+
+	if (h->flags & HTTP_PENDING) {
+		if ((s32)(rcv_nxt - h->tentative.next) < 0)
+			return;
+		h->flags &= ~HTTP_PENDING;
+		h->ingress = h->tentative;
+	}
+	gap = rcv_nxt - h->ingress.next;
+	if (gap > 0)
+		http_gap(h, &h->ingress, gap, !client, now);
+	if (!client)
+		return;
+	for (int n = 0; n < HTTP_QUEUE; n++) {
+		if (mark == h->ingress.mark)
+			break;
+		http_done(h, mark);
+		mark++;
+		http1_release(&h->egress.s);
+	}
+}
+
+/* Where an arriving segment goes on: behind what was tried, or where TCP is. */
+static __always_inline struct http_dir *http_try(struct http_conn *h, const struct segment *g)
+{
+	if (h->flags & HTTP_PENDING && (s32)(g->seq - h->ingress.next) > 0)
+		return &h->tentative;
+	if (h->flags & HTTP_PENDING && h->ingress.s.total)
+		h->ingress.spoilt = 1; /* what was tried may have written into the capture */
+	h->tentative = h->ingress;
+	if (!(h->flags & HTTP_CLIENT)) {
+		h->capture.path_len = h->ingress.path_len;
+		h->capture.trace_len = h->ingress.trace_len;
+	}
+	return &h->tentative;
+}
+
+static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn *h, const struct segment *g,
+					 bool egress, u64 now)
+{
+	struct http_dir *d = egress ? &h->egress : http_try(h, g);
+	struct http_feed f = {.skb = skb, .h = h, .d = d, .now = now, .offset = g->offset, .len = g->len};
+	s32 ahead = g->seq - d->next;
+
+	f.requests = http_requests(h, egress);
+	f.egress = egress;
+	if (ahead > 0) {
+		/* What arrives out of order waits: TCP may never take it. */
+		if (!egress || !http_gap(h, d, ahead, f.requests, now))
+			return;
+	} else if (ahead < 0) {
+		if ((u32)-ahead >= g->len)
+			return;
+		f.offset -= ahead;
+		f.len += ahead;
+	}
+	if (!f.requests)
+		h->last = now;
+	bpf_loop(f.len + HTTP_QUEUE, http_window, &f, 0);
+	if (!egress) {
+		d->path_len = h->capture.path_len;
+		d->trace_len = h->capture.trace_len;
+		h->flags |= HTTP_PENDING;
+	}
+}
+
+/* The server's signature, with the client's first answer; false if the connection is weir's own. */
+static __always_inline bool http_peer(struct http_conn *h)
+{
+	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &h->conn);
+	bool own = false;
+
+	h->flags &= ~HTTP_NOTED;
+	if (pair) {
+		own = pair->server == L7_SELF;
+		h->key.peer = pair->server;
+		bpf_map_delete_elem(&l7_pairs, &h->conn);
+	}
+	return !own;
+}
+
+static __always_inline void http_ends(struct http_conn *h, struct bpf_sock *sk)
+{
+	h->local.reserved = 0;
+	h->local.port = sk->src_port;
+	h->remote_port = bpf_ntohs(sk->dst_port);
+	if (sk->family == AF_INET) {
+		map_v4(h->local.addr, sk->src_ip4);
+		map_v4(h->key.remote, sk->dst_ip4);
+	} else {
+		u32 v6[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+
+		__builtin_memcpy(h->local.addr, v6, 16);
+		v6[0] = sk->dst_ip6[0];
+		v6[1] = sk->dst_ip6[1];
+		v6[2] = sk->dst_ip6[2];
+		v6[3] = sk->dst_ip6[3];
+		__builtin_memcpy(h->key.remote, v6, 16);
+	}
+}
+
+/* The first segment after the protocol became known. */
+static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+{
+	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	struct http_conn *h;
+	bool client;
+
+	if (!l || !i || !tp)
+		return NULL;
+	h = bpf_sk_storage_get(&l7_http, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!h) {
+		l->flags |= L7_LOST;
+		l7_unseen(L7_HTTP, UNSEEN_STORAGE, 1, 0);
+		return NULL;
+	}
+	client = l->role == ROLE_CLIENT;
+	http_ends(h, sk);
+	h->key.cgroup = i->cgroup;
+	h->key.port = client ? h->remote_port : h->local.port;
+	h->key.protocol = L7_HTTP;
+	h->key.role = l->role;
+	h->conn = l->conn;
+	h->cookie = bpf_get_socket_cookie(skb);
+	h->netns = i->netns;
+	h->pid = i->pid;
+	__builtin_memcpy(h->comm, i->comm, COMM_LEN);
+	h->captured = HTTP_NOT_CAPTURED;
+	h->flags = client ? HTTP_CLIENT : 0;
+	if (l->flags & L7_NOTED)
+		h->flags |= HTTP_NOTED;
+	http1_init(&h->egress.s, !client);
+	http1_init(&h->ingress.s, client);
+	h->egress.next = client ? (u32)(l->conn >> 32) : (u32)l->conn;
+	h->ingress.next = client ? (u32)l->conn : (u32)(l->conn >> 32);
+	h->tentative = h->ingress;
+	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
+	if (l->have) {
+		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
+		http_step(h, l->have, egress, l->began);
+		if (!egress)
+			h->ingress = h->tentative;
+	}
+	return h;
+}
+
+static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp;
+	struct http_conn *h;
+	struct l7_sock *l;
+	struct segment g;
+	u8 flags;
+	u64 now;
+
+	if (!sk || !read_segment(skb, &g))
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS;
+	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
+	if (!h)
+		h = http_begin(skb, sk, egress);
+	tp = bpf_tcp_sock(sk);
+	if (!h || !tp || (!g.len && !(h->flags & HTTP_PENDING)))
+		return PASS;
+	if (!http_lock(h)) {
+		if (g.len)
+			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
+		return PASS;
+	}
+	now = bpf_ktime_get_boot_ns();
+	if (h->flags & HTTP_NOTED && !egress && !http_peer(h))
+		h->flags |= HTTP_SWITCHED;
+	http_commit(h, tp->rcv_nxt - fin_taken(sk->state), now);
+	if (g.len && !http_over(h))
+		http_segment(skb, h, &g, egress, now);
+	flags = h->flags;
+	http_unlock(h);
+	if (flags & (HTTP_FAILED | HTTP_MISSED) || (flags & (HTTP_SWITCHED | HTTP_PENDING)) == HTTP_SWITCHED) {
+		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+		if (l)
+			l->flags |= flags & HTTP_MISSED ? L7_LOST : L7_OPAQUE;
+	}
+	return PASS;
+}
+
+SEC("cgroup_skb/egress")
+int http_egress(struct __sk_buff *skb)
+{
+	return http_packet(skb, true);
+}
+
+SEC("cgroup_skb/ingress")
+int http_ingress(struct __sk_buff *skb)
+{
+	return http_packet(skb, false);
+}
+
+/* The stream ended in order: that may be the end of a body. */
+static __always_inline void http_finish(struct http_conn *h, struct http_dir *d, bool requests)
+{
+	if (http_over(h))
+		return;
+	http1_eof(&d->s, &h->out);
+	if (h->out.flags & OUT_ERROR)
+		return; /* an answer that was cut off is none */
+	http_took(h, d, requests, h->last);
+}
+
+/* Requests that will have no answer. */
+static __always_inline void http_abandon(struct http_conn *h, u64 now)
+{
+	bool client = h->flags & HTTP_CLIENT;
+	u8 mark = client ? h->ingress.mark : h->egress.mark, end = http_asking(h)->mark;
+
+	for (int n = 0; n < HTTP_QUEUE; n++) {
+		struct http_entry *e = http_entry(h, mark);
+
+		if (mark == end || http_over(h))
+			break;
+		e->status = L7_NO_ANSWER;
+		e->end = now;
+		http_done(h, mark);
+		mark++;
+	}
+	h->flags |= HTTP_SWITCHED; /* nothing more is told */
+}
+
+/* Attaches to the tracepoint inet_sock_set_state, any context: what is told at the end of a connection. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
+{
+	struct tcp_sock *tp;
+	struct http_conn *h;
+	bool client, fin;
+	u8 mark;
+	u64 now;
+
+	if (newstate != TCP_CLOSE || sk->sk_protocol != IPPROTO_TCP || !is_inet(sk))
+		return 0;
+	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!h || !tp || !http_lock(h))
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	client = h->flags & HTTP_CLIENT;
+	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+	if (h->flags & HTTP_NOTED)
+		bpf_map_delete_elem(&l7_pairs, &h->conn);
+	http_commit(h, tp->rcv_nxt - fin, now);
+	mark = h->ingress.mark;
+	if (client && fin)
+		http_finish(h, &h->ingress, false);
+	if (client && mark != h->ingress.mark)
+		http_done(h, mark);
+	if (!client && oldstate != TCP_ESTABLISHED && oldstate != TCP_CLOSE_WAIT && !sk->sk_err)
+		http_finish(h, &h->egress, false);
+	http_abandon(h, now);
+	http_unlock(h);
+	return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * HTTP/1 over one TCP connection: both directions, the requests that wait for
+ * their response, and what is told of an exchange when it is complete.
+ */
+#pragma once
+
+#include "l7_count.h"
+#include "parse/http1.h"
+
+#define HTTP_QUEUE 8 /* requests that may wait; a power of two */
+#define HTTP_NOT_CAPTURED 0xffff
+
+/* A direction. It can be copied and put back: that is how what came is tried. */
+struct http_dir {
+	struct http1_state s;
+	u64 began;    /* when the first byte of the message under way came */
+	u32 next;     /* sequence number of the next byte */
+	u8 mark;      /* messages complete or, of requests, begun with a whole head; modulo 256 */
+	u8 path_len;  /* of the capture */
+	u8 trace_len; /* of the capture */
+	u8 spoilt;    /* the capture has bytes of another request */
+};
+
+struct http_entry {
+	u64 operation;
+	u64 start;
+	u64 end;
+	u64 request_bytes;
+	u64 response_bytes;
+	u16 request_marks;
+	u16 response_marks;
+	u16 status;
+	u8 asked; /* enum http1_request */
+	u8 method;
+};
+
+enum http_flag {
+	HTTP_CLIENT = 1,
+	HTTP_PENDING = 2, /* tentative is ahead of ingress */
+	HTTP_NOTED = 4,	  /* the note in l7_pairs is still there */
+	HTTP_FAILED = 8,
+	HTTP_SWITCHED = 16,
+	HTTP_SPOKE = 32,  /* a whole head was read: it is HTTP */
+	HTTP_MISSED = 64, /* bytes were missed */
+};
+
+struct http_conn {
+	struct exchange_key key; /* but for operation, status and bucket */
+	u64 conn;
+	u64 cookie;
+	u64 last; /* when the last payload of a response came or went */
+	struct endpoint local;
+	u16 remote_port;
+	u8 flags; /* enum http_flag */
+	u8 kept;  /* bytes in the window that came before the first segment that is read */
+	u32 netns;
+	u32 pid;
+	u8 comm[COMM_LEN];
+	u32 lock;
+	u16 captured; /* mark of the request that the capture is of */
+	u16 reserved2;
+	struct http_dir egress;
+	struct http_dir ingress;   /* as far as TCP took it */
+	struct http_dir tentative; /* what came after that */
+	struct http_entry queue[HTTP_QUEUE];
+	struct http1_capture capture;
+	struct http1_out out;
+	struct http1_window window;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct http_conn);
+} l7_http SEC(".maps");
+
+static __always_inline bool http_requests(const struct http_conn *h, bool egress)
+{
+	return (h->flags & HTTP_CLIENT ? 1 : 0) == egress;
+}
+
+static __always_inline struct http_entry *http_entry(struct http_conn *h, u32 mark)
+{
+	return &h->queue[mark & (HTTP_QUEUE - 1)];
+}
+
+static __always_inline bool http_failed(u16 status)
+{
+	return status >= 500; /* no answer, too */
+}
+
+static __always_inline void http_report(struct exchange_report *r, const struct http_conn *h,
+					const struct http_entry *e)
+{
+	r->value.count = 1;
+	r->value.latency = e->end - e->start;
+	r->value.request_bytes = e->request_bytes;
+	r->value.response_bytes = e->response_bytes;
+	r->cookie = h->cookie;
+	r->conn = h->conn;
+	r->start = e->start;
+	r->local = h->local;
+	r->remote_port = h->remote_port;
+	r->transport = IPPROTO_TCP;
+	r->netns = h->netns;
+	r->pid = h->pid;
+	__builtin_memcpy(r->comm, h->comm, COMM_LEN);
+}
+
+/* Tells of an exchange in full. */
+static __always_inline bool http_tell(struct http_conn *h, struct http_entry *e, u16 mark, u8 why)
+{
+	bool captured = h->captured == mark;
+	struct http_event *ev = event_reserve(EVENT_HTTP, sizeof(*ev));
+
+	if (!ev)
+		return false;
+	ev->exchange.key = h->key;
+	http_report(&ev->exchange, h, e);
+	ev->exchange.key.operation = e->operation;
+	ev->exchange.why = why;
+	ev->method = e->method;
+	ev->reserved = 0;
+	ev->request_marks = e->request_marks;
+	ev->response_marks = e->response_marks;
+	ev->path_len = captured ? h->capture.path_len : 0;
+	ev->trace_len = captured && e->request_marks & HTTP1_TRACED ? HTTP1_TRACEPARENT : 0;
+	__builtin_memcpy(ev->method_text, h->capture.method, sizeof(ev->method_text));
+	__builtin_memcpy(ev->path, h->capture.path, HTTP_PATH_LEN);
+	__builtin_memcpy(ev->trace, h->capture.trace, HTTP_TRACE_LEN);
+	event_submit(ev);
+	return captured;
+}
+
+/* The exchange of this mark is complete. */
+__attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
+{
+	struct exchange_value v = {.count = 1};
+	struct http_entry *e;
+	bool first;
+	u8 why;
+
+	if (!h)
+		return 0;
+	e = http_entry(h, mark);
+	if (e->end < e->start)
+		e->end = e->start;
+	v.latency = e->end - e->start;
+	v.request_bytes = e->request_bytes;
+	v.response_bytes = e->response_bytes;
+	h->key.operation = e->operation;
+	h->key.status = e->status;
+	h->key.bucket = l7_bucket(v.latency);
+	first = l7_add(&h->key, &v);
+	why = l7_why(e->operation, first, http_failed(e->status), v.latency, e->end);
+	if (why && http_tell(h, e, mark & 0xff, why) && why == WHY_NEW)
+		l7_remember(e->operation);
+	return 0;
+}

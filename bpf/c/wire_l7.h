@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What crosses to user space of layer 7; see wire.h. */
+#pragma once
+
+#include "wire.h"
+
+#define HTTP_PATH_LEN 112
+#define HTTP_TRACE_LEN 56
+
+/* Numbered as flow.L7Protocol. */
+enum l7_protocol {
+	L7_NONE = 0,
+	L7_HTTP = 1,
+	L7_DNS = 2,
+	L7_TLS = 3,
+	L7_PROTOCOLS = 4,
+};
+
+/* Numbered as flow.Why. */
+enum l7_why {
+	WHY_NONE = 0,
+	WHY_NEW = 1,
+	WHY_ERROR = 2,
+	WHY_SLOW = 3,
+	WHY_SAMPLE = 4,
+	WHY_MAX = 5,
+};
+
+#define L7_NO_ANSWER 0xffff
+#define L7_SELF (~0ull) /* as peer: weir itself */
+
+/* Whose exchanges are counted, with what outcome and how long they took. flow.Tally says what the fields mean. */
+struct exchange_key {
+	u64 operation;
+	u64 cgroup;
+	u64 peer;
+	u8 remote[16];
+	u16 port;
+	u16 status;
+	u16 bucket;
+	u8 protocol;
+	u8 role;
+};
+
+struct exchange_value {
+	u64 count;
+	u64 latency;
+	u64 request_bytes;
+	u64 response_bytes;
+};
+
+/* Why a stretch of a connection was not read; named in bpf/exchanges.go. */
+enum unseen {
+	UNSEEN_GAP = 0,	       /* bytes that TCP took in another order than they came in, or that weir missed */
+	UNSEEN_MID_STREAM = 1, /* the connection was older than weir */
+	UNSEEN_BUSY = 2,       /* another processor was reading the same connection */
+	UNSEEN_ERROR = 3,      /* the parser lost its way */
+	UNSEEN_PIPELINED = 4,  /* more requests at once than are remembered */
+	UNSEEN_STORAGE = 5,    /* no memory for the state */
+	UNSEEN_LISTENER = 6,   /* the first bytes met the listener, and were more than could be handed over */
+	UNSEEN_MAX = 8,
+};
+
+struct unseen_count {
+	u64 stretches;
+	u64 bytes;
+};
+
+/* One processor's account of layer 7. */
+struct l7_cpu {
+	u64 due[WHY_MAX]; /* see l7_afford() */
+	u64 uncounted;	  /* exchanges counted without operation or outcome, for want of room */
+	struct unseen_count unseen[L7_PROTOCOLS * UNSEEN_MAX];
+};
+
+/* What every exchange has that is told in full. */
+struct exchange_report {
+	struct exchange_key key;
+	struct exchange_value value; /* of this one: count is 1 */
+	u64 cookie;
+	u64 conn; /* as flow.Socket's ConnID */
+	u64 start;
+	struct endpoint local;
+	u16 remote_port;
+	u8 why;
+	u8 transport;
+	u32 netns;
+	u32 pid;
+	u8 comm[COMM_LEN];
+};
+
+struct http_event {
+	struct event_hdr hdr;
+	struct exchange_report exchange;
+	u8 method; /* enum http1_method */
+	u8 path_len;
+	u8 trace_len;
+	u8 reserved;
+	u16 request_marks; /* enum http1_mark */
+	u16 response_marks;
+	u8 method_text[8];
+	u8 path[HTTP_PATH_LEN];
+	u8 trace[HTTP_TRACE_LEN];
+};
+
+_Static_assert(sizeof(struct exchange_key) == 48, "exchange_key");
+_Static_assert(sizeof(struct exchange_report) == 152, "exchange_report");
+_Static_assert(sizeof(struct http_event) == 360, "http_event");

@@ -1,0 +1,140 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// exchangeTable is the kernel's count of exchanges. There are two tables behind
+// one: for each reading the programs are given the other, and the kernel returns
+// from that when none of them uses the one before any more. It is then read and
+// emptied in peace: no count is ever lost between.
+type exchangeTable struct {
+	outer      *ebpf.Map
+	inner      [2]*ebpf.Map
+	active     int
+	operations *ebpf.Map
+	cpus       int
+	keys       []sharedExchangeKey
+	values     []sharedExchangeValue // of all processors, key by key
+	hashes     []uint64
+	marks      []uint8
+	announced  time.Time
+	entries    atomic.Uint64
+}
+
+// announceEvery is how often every operation that is in use is told in full
+// again: whoever begins to listen later knows them all after that time.
+const announceEvery = time.Minute
+
+func newExchangeTable(maps map[string]*ebpf.Map) (*exchangeTable, error) {
+	const batch = 256
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count processors: %w", err)
+	}
+	spec, err := loadShared()
+	if err != nil {
+		return nil, fmt.Errorf("read embedded BPF object shared: %w", err)
+	}
+	t := &exchangeTable{
+		outer: maps["exchanges"], operations: maps["operations"], cpus: cpus, announced: time.Now(),
+		keys: make([]sharedExchangeKey, batch), values: make([]sharedExchangeValue, batch*cpus),
+		hashes: make([]uint64, batch), marks: make([]uint8, batch),
+	}
+	for i := range t.inner {
+		if t.inner[i], err = ebpf.NewMap(spec.Maps["exchanges"].InnerMap); err != nil {
+			t.close()
+			return nil, explain("create BPF map exchanges", err)
+		}
+	}
+	if err := t.outer.Put(uint32(0), t.inner[0]); err != nil {
+		t.close()
+		return nil, explain("fill BPF map exchanges", err)
+	}
+	return t, nil
+}
+
+func (t *exchangeTable) close() {
+	for _, m := range t.inner {
+		if m != nil {
+			m.Close()
+		}
+	}
+}
+
+// read hands out what was counted since the reading before.
+func (t *exchangeTable) read(b *batcher) error {
+	full := t.inner[t.active]
+	t.active ^= 1
+	if err := t.outer.Put(uint32(0), t.inner[t.active]); err != nil {
+		return fmt.Errorf("change BPF map exchanges: %w", err)
+	}
+	now := time.Now().UnixNano()
+	entries := uint64(0)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := full.BatchLookupAndDelete(&cursor, t.keys, t.values, nil)
+		entries += uint64(n)
+		for i := range n {
+			t.tell(&t.keys[i], t.values[i*t.cpus:(i+1)*t.cpus], now, b)
+		}
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read BPF map exchanges: %w", err)
+		}
+	}
+	t.entries.Store(entries)
+	if time.Since(t.announced) >= announceEvery {
+		t.announced = time.Now()
+		return t.forget()
+	}
+	return nil
+}
+
+func (t *exchangeTable) tell(k *sharedExchangeKey, cpus []sharedExchangeValue, now int64, b *batcher) {
+	tally := &flow.Tally{Counted: counted(k), Status: k.Status, Bucket: k.Bucket}
+	for i := range cpus {
+		tally.Count += cpus[i].Count
+		tally.Latency += cpus[i].Latency
+		tally.RequestBytes += cpus[i].RequestBytes
+		tally.ResponseBytes += cpus[i].ResponseBytes
+	}
+	if tally.Count > 0 {
+		*b.next() = flow.Event{Kind: flow.KindTally, Time: now, Tally: tally}
+	}
+}
+
+// forget empties the set of operations that were told of.
+func (t *exchangeTable) forget() error {
+	var cursor ebpf.MapBatchCursor
+	for {
+		_, err := t.operations.BatchLookupAndDelete(&cursor, t.hashes, t.marks, nil)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("empty BPF map operations: %w", err)
+		}
+	}
+}
+
+func counted(k *sharedExchangeKey) flow.Counted {
+	c := flow.Counted{
+		Protocol: flow.L7Protocol(k.Protocol), Role: flow.Role(k.Role), Cgroup: k.Cgroup, Peer: k.Peer, Port: k.Port,
+		Operation: flow.Operation(k.Operation),
+	}
+	// The rest for which there was no room has no other end.
+	if k.Remote != [16]uint8{} {
+		c.Remote = netip.AddrFrom16(k.Remote).Unmap()
+	}
+	return c
+}
