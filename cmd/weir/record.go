@@ -25,10 +25,10 @@ func (a *app) recordCommand() *cobra.Command {
 		Short:   "Record events into a file, to look at later or elsewhere",
 		Long: `record captures and writes every event into a file: addresses, names, sizes and
 times, and of requests the method, the path without its query, the status and
-the names that were asked for; no payload, and of headers only traceparent. top and
-observe read it with --file, without privileges, as often as wanted. It stops
-when it is interrupted or --for is over. Whatever goes wrong, what was written
-until then can be read.`,
+the names that were asked for; no payload, and of headers only traceparent. top
+and observe read it with --file, without privileges, as often as wanted. It
+stops when it is interrupted or --for is over. Whatever goes wrong, what was
+written until then can be read.`,
 		Example: `  sudo weir record -o incident.weir.gz
   sudo weir record -o incident.weir.gz --for 5m
   weir observe --file incident.weir.gz --verdict DROPPED`,
