@@ -130,7 +130,7 @@ func fillL7(t *testing.T, e *Exporter) {
 		tally(flow.DNS, "A", "gone.example", flow.NoAnswer, 1, 5*time.Second),
 		tally(flow.TLS, "", "example.com", 0, 3, 30*time.Millisecond),
 		tally(flow.TLS, "", "example.com", 48, 1, 30*time.Millisecond),
-		tally(flow.TLS, "", "example.com", 255, 1, 30*time.Millisecond),
+		tally(flow.TLS, "", "example.com", 300, 1, 30*time.Millisecond),
 		tally(flow.TLS, "", "", flow.NoAnswer, 1, time.Second),
 		exchange(flow.WhyNew), exchange(flow.WhySlow), exchange(flow.WhySlow), exchange(99),
 	)
