@@ -23,6 +23,7 @@ func (t *Table) drop(ev *flow.Event) {
 		t.reconsider(slot, e)
 		t.resolve(e)
 		e.started = true
+		t.noteBehind(e)
 		t.tell(e, flow.RecordStart)
 	}
 	t.tell(e, flow.RecordDrop)

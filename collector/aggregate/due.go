@@ -59,10 +59,11 @@ func (t *Table) advance(now int64) {
 			t.finish(r.slot, e)
 		}
 	}
+	t.advanceL7()
 	if now >= t.nextScan {
 		t.scan()
 	}
-	t.due = min(t.settling.due(settleTime), t.pending.due(patience), t.closing.due(lingerTime), t.nextScan)
+	t.due = min(t.settling.due(settleTime), t.pending.due(patience), t.closing.due(lingerTime), t.l7Due(), t.nextScan)
 }
 
 // settle ends an entry's first wait.

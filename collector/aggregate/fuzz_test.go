@@ -13,6 +13,7 @@ import (
 type ledger struct {
 	*testing.T
 	flows map[uint64]*account
+	l7    map[any]bool // tallies and exchanges that records told
 }
 
 type account struct {
@@ -21,6 +22,10 @@ type account struct {
 }
 
 func (l *ledger) take(r *flow.Record) {
+	if r.Kind == flow.RecordL7 {
+		l.takeL7(r)
+		return
+	}
 	a := l.flows[r.Flow.ID]
 	if a == nil {
 		if r.Kind == flow.RecordDrop && r.Flow.Ended != 0 {
@@ -54,6 +59,28 @@ func (l *ledger) take(r *flow.Record) {
 	}
 }
 
+// takeL7 wants a tally or an exchange, told once, of somebody.
+func (l *ledger) takeL7(r *flow.Record) {
+	x := r.L7
+	if (x.Tally == nil) == (x.Exchange == nil) {
+		l.Fatalf("tally %v, exchange %v", x.Tally, x.Exchange)
+	}
+	what := any(x.Tally)
+	if x.Exchange != nil {
+		what = x.Exchange
+	}
+	if l.l7[what] {
+		l.Errorf("told twice: %+v", x)
+	}
+	l.l7[what] = true
+	if near := x.Client; x.Seen == flow.RoleClient && (near.Workload == nil || !near.Seen) {
+		l.Errorf("nobody asked: %+v", x)
+	}
+	if r.Flow.ID != 0 || r.Delta != (flow.Delta{}) {
+		l.Errorf("an exchange has a flow: %+v", r)
+	}
+}
+
 // chaos turns bytes into events of few sockets, so that they meet in all ways.
 func chaos(raw []byte) (evs []flow.Event) {
 	now := base
@@ -81,9 +108,33 @@ func chaos(raw []byte) (evs []flow.Event) {
 			ev.Socket = flow.Socket{}
 			ev.Drop = &flow.Drop{NetNS: s.NetNS, Protocol: s.Protocol, Source: s.Local, Destination: s.Remote, Reason: "X", Packets: 1}
 		}
+		if b&0x80 != 0 {
+			ev = chaosL7(ev.Time, &s, d, e)
+		}
 		evs = append(evs, ev)
 	}
 	return evs
+}
+
+// chaosL7 is a tally, or an exchange of a socket.
+func chaosL7(now int64, s *flow.Socket, d, e byte) flow.Event {
+	c := flow.Counted{
+		Protocol: flow.L7Protocol(d % 5), Role: s.Role, Cgroup: s.Cgroup, Peer: uint64(d / 64), Remote: s.Remote.Addr(),
+		Port: 80 + uint16(e%2), Operation: flow.Operation(e % 8),
+	}
+	if d&0x10 != 0 {
+		return flow.Event{Kind: flow.KindTally, Time: now, Tally: &flow.Tally{Counted: c, Status: uint16(e), Bucket: uint16(d) * 300, Count: 1}}
+	}
+	x := &flow.Exchange{
+		Counted: c, Cookie: s.Cookie, Local: s.Local, RemotePort: s.Remote.Port(), Transport: s.Protocol, Status: uint16(e), Why: flow.Why(e % 5),
+	}
+	switch c.Protocol {
+	case flow.HTTP:
+		x.HTTP = &flow.HTTPExchange{Method: "GET", Path: string([]byte{'/', d, e})}
+	case flow.DNS:
+		x.DNS = &flow.DNSExchange{Name: string(e), Type: uint16(d)}
+	}
+	return flow.Event{Kind: flow.KindExchange, Time: now, Exchange: x}
 }
 
 // checkChaos applies events and wants the ledger to hold, and the table to be
@@ -94,7 +145,7 @@ func checkChaos(t *testing.T, raw []byte) {
 	id.proxies[3] = netip.MustParseAddrPort("10.0.0.2:81")
 	id.byAddr[netip.MustParseAddr("10.0.0.2")] = id.Workload(3)
 	id.byCgroup[2] = &flow.Workload{CgroupID: 2, Name: "?", Pending: true}
-	l := &ledger{t, map[uint64]*account{}}
+	l := &ledger{t, map[uint64]*account{}, map[any]bool{}}
 	table := NewTable(Config{MaxFlows: 12}, id)
 	room := make([]flow.Record, 0, 4)
 	table.EmitTo(func(full []flow.Record) []flow.Record {
@@ -117,6 +168,7 @@ func checkChaos(t *testing.T, raw []byte) {
 	for range 500 {
 		table.Tick(table.now + int64(time.Second))
 	}
+	wantL7(t, l, evs)
 	if n := table.Stats().Flows; n != 0 {
 		t.Errorf("%d flows left after 500 s of silence", n)
 	}
@@ -131,6 +183,20 @@ func checkChaos(t *testing.T, raw []byte) {
 				t.Fatalf("an index of an empty table still holds %d", head)
 			}
 		}
+	}
+}
+
+// wantL7 wants all of layer 7 to have been told, but for weir's own.
+func wantL7(t *testing.T, l *ledger, evs []flow.Event) {
+	own, want := false, 0
+	for i := range evs {
+		own = own || evs[i].Socket.Self
+		if evs[i].Tally != nil || evs[i].Exchange != nil {
+			want++
+		}
+	}
+	if n := len(l.l7); n > want || n < want && !own {
+		t.Errorf("%d of %d exchanges and tallies told", n, want)
 	}
 }
 

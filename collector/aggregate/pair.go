@@ -34,6 +34,7 @@ func (t *Table) join(s *flow.Socket, v tuple, h uint64) node {
 		workload: x.workload, names: x.names, seen: true, guessed: guessed,
 	}
 	e.self = e.self || s.Self && !e.started
+	t.serves(s)
 	t.sockets.add(h, n)
 	t.views.add(t.hash.view(v), n)
 	if real != (addr{}) && e.xlated == (addr{}) {
@@ -210,6 +211,9 @@ func (t *Table) translate(slot uint32, e *entry, real addr) {
 	t.untranslate(slot, e)
 	e.xlated, e.translated = real, true
 	t.views.add(t.hash.view(tuple{e.ends[client].local, real, uint16(e.proto)}), nodeOf(slot, whole))
+	if e.started {
+		t.noteBehind(e)
+	}
 }
 
 func (t *Table) untranslate(slot uint32, e *entry) {

@@ -65,7 +65,7 @@ func describeEnd(x *end, a addr, p *flow.Endpoint) {
 	p.Addr, p.Workload, p.Names, p.Seen = a.unpack(), x.workload, x.names, x.seen
 	p.Cookie, p.NetNS, p.PID, p.Comm = x.cookie, x.netns, x.pid, x.comm
 	if x.proxied {
-		p.Via = "docker-proxy"
+		p.Via = viaProxy
 	}
 }
 

@@ -170,6 +170,7 @@ func (t *Table) begin(slot uint32, e *entry) {
 // start makes the start record, and the end record too where the flow is over.
 func (t *Table) start(slot uint32, e *entry) {
 	e.started = true
+	t.noteBehind(e)
 	t.tell(e, flow.RecordStart)
 	t.conclude(slot, e)
 }

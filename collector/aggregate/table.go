@@ -2,9 +2,11 @@ package aggregate
 
 import (
 	"hash/maphash"
+	"maps"
 	"time"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 // Times that shape a flow's records, in the table's time.
@@ -30,7 +32,8 @@ const DefaultMaxFlows = 131072
 
 // Config bounds a Table.
 type Config struct {
-	MaxFlows int // flows at one time; DefaultMaxFlows
+	MaxFlows int       // flows at one time; DefaultMaxFlows
+	L7       l7.Config //
 }
 
 // Emit takes a batch of records over and gives an empty one back to fill. It is
@@ -45,19 +48,23 @@ type Stats struct {
 	Evicted uint64 // flows that left before their time, for want of room
 	Late    uint64 // reports of packets that came after their flow's end record
 	Unheard uint64 // listening ports beyond the bound
+	L7      l7.Stats
 }
 
 // Lost is the account in weir_lost_total's terms.
 func (s Stats) Lost() map[flow.Loss]uint64 {
-	return map[flow.Loss]uint64{
+	lost := map[flow.Loss]uint64{
 		{Stage: "aggregate", Reason: "table_full"}:     s.Evicted,
 		{Stage: "aggregate", Reason: "late"}:           s.Late,
 		{Stage: "aggregate", Reason: "listeners_full"}: s.Unheard,
 	}
+	maps.Copy(lost, s.L7.Lost())
+	return lost
 }
 
 // Table makes records of events. One goroutine owns it: no method is safe beside
-// another. Nothing allocates per event once the table has grown to its load.
+// another. Once the table has grown to its load only exchanges and their tallies
+// allocate: what a sink may keep of them.
 type Table struct {
 	identity   Identity
 	emit       Emit
@@ -82,6 +89,7 @@ type Table struct {
 	sweep      uint32 // next slot to look the identities of up again; 0 is none
 	generation uint64
 	lastID     uint64
+	l7         exchanges
 	stats      Stats
 }
 
@@ -95,6 +103,7 @@ func NewTable(cfg Config, id Identity) *Table {
 		tombs: newTombs(cfg.MaxFlows / 2), listeners: newListeners(), reasons: newReasons(),
 		generation: id.Generation(),
 	}
+	t.l7 = exchanges{book: l7.NewBook(cfg.L7, t.told), behind: behind{}, own: map[ownPort]struct{}{}}
 	t.sockets = newIndex(cfg.MaxFlows, func(n node) *node { return &t.slab.at(n.slot()).ends[n.side()].nextSock })
 	t.conns = newIndex(cfg.MaxFlows, func(n node) *node { return &t.slab.at(n.slot()).nextConn })
 	t.views = newIndex(cfg.MaxFlows, func(n node) *node {
@@ -114,6 +123,7 @@ func (t *Table) EmitTo(emit Emit) { t.emit, t.out = emit, emit(nil) }
 func (t *Table) Stats() Stats {
 	s := t.stats
 	s.Flows = t.slab.used
+	s.L7 = t.l7.book.Stats()
 	return s
 }
 
@@ -126,7 +136,12 @@ func (t *Table) Apply(batch []flow.Event) {
 		switch ev.Kind {
 		case flow.KindUpdate, flow.KindOpen, flow.KindClose:
 			t.socket(ev)
+		case flow.KindTally:
+			t.tally(ev)
+		case flow.KindExchange:
+			t.exchange(ev)
 		case flow.KindListen:
+			t.serves(&ev.Socket)
 			if !t.listeners.add(&ev.Socket) {
 				t.stats.Unheard++
 			}
@@ -177,5 +192,6 @@ func (t *Table) Drain() {
 		}
 	}
 	t.dirty = t.dirty[:0]
+	t.drainL7()
 	t.Flush()
 }

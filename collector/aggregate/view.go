@@ -38,6 +38,7 @@ type View struct {
 	live      int
 	ended     fifo[endedFlow]
 	workloads map[workloadKey]*viewWorkload
+	l7        viewL7
 	peers     map[peer]struct{} // for build, to be used again
 	total     viewWorkload      // each flow once, seen from its client
 	unshown   uint64
@@ -70,7 +71,7 @@ func NewView(cfg ViewConfig) *View {
 	}
 	v := &View{
 		clock: cfg.Clock, max: cfg.MaxFlows, flows: map[uint64]*viewFlow{},
-		workloads: map[workloadKey]*viewWorkload{}, peers: map[peer]struct{}{},
+		workloads: map[workloadKey]*viewWorkload{}, peers: map[peer]struct{}{}, l7: newViewL7(),
 	}
 	now := v.clock()
 	v.heard, v.latest = now, now.UnixNano()
@@ -122,6 +123,13 @@ func (v *View) take(r *flow.Record) {
 	at := max(r.Time, f.Last)
 	if at > v.latest || v.total.touched == 0 {
 		v.latest, v.heard = at, v.clock()
+	}
+	if r.Kind == flow.RecordL7 {
+		v.total.touched = at
+		if r.L7 != nil {
+			v.takeL7(r.L7, at)
+		}
+		return
 	}
 	v.total.count(client, r, at)
 	c, s := v.workload(f.Client.Workload, at), v.workload(f.Server.Workload, at)

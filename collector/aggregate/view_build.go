@@ -20,6 +20,7 @@ func (v *View) build() {
 	s := &Snapshot{Time: now, Seq: v.current.Load().Seq + 1, Flows: make([]FlowRow, 0, len(v.flows))}
 	v.moving = v.ended.len() > 0
 	v.buildWorkloads(s, now)
+	v.buildOperations(s, now)
 	clear(v.peers)
 	s.Flows = s.Flows[:len(v.flows)]
 	i := 0
@@ -68,11 +69,13 @@ func (v *View) buildWorkloads(s *Snapshot, now int64) {
 		})
 		r := &s.Workloads[x.row]
 		r.SentRate, r.ReceivedRate, r.OpenRate = x.flux.rates(now)
+		r.Served, r.Asked = v.rows(&x.served, now), v.rows(&x.asked, now)
 		v.moving = v.moving || r.OpenRate > 0
 	}
 	t := &s.Totals
 	t.Opened, t.Failed, t.Drops, t.Retransmits, t.Unshown = v.total.opened, v.total.failed, v.total.drops, v.total.retransmits, v.unshown
 	t.SentRate, t.ReceivedRate, t.OpenRate = v.total.flux.rates(now)
+	t.L7 = v.rows(&v.l7.total, now)
 }
 
 // addLive adds a living flow to the rows of its two workloads and to the totals.

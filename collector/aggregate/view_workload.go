@@ -29,6 +29,7 @@ type viewWorkload struct {
 	row                                int    // in the snapshot that is being built
 	round                              uint64 // the latest build in which a flow was its own
 	rtt, rtts                          int64
+	served, asked                      accounts
 }
 
 // workload is the sum for w; nil where there is no room for another.
