@@ -192,13 +192,28 @@ func TestL7BehindNAT(t *testing.T) {
 			t.Error("the server's own socket counts for the server")
 		}
 	}
-	// The same address may be answered by nobody's container later.
+	// A newer flow of which conntrack has not told yet is taken to go there too.
 	delete(r.id.nat, netip.MustParseAddrPort("192.0.2.1:8080"))
+	e := tcp(flow.RoleClient, 4, "10.0.0.2:4002", "192.0.2.1:8080").cgroup(101)
+	y := request(flow.RoleClient, 4, "10.0.0.2:4002", "192.0.2.1:8080", 1, "/")
+	y.Cgroup = 101
+	r.apply(e.open(350), exchanged(350, y))
+	wantEnds(t, r.l7(), "web", "db")
+	// Where the kernel knows the server's socket, no address knows better.
+	r.id.know(104, "sidecar", "")
+	z := asked4(x, 1)
+	z.Peer = 104
+	r.apply(tallied(351, z))
+	wantEnds(t, r.l7(), "web", "sidecar")
+	// The same address may be answered by nobody's container later.
 	d := tcp(flow.RoleClient, 3, "10.0.0.2:4001", "192.0.2.1:8080").cgroup(101)
 	r.apply(d.open(400))
 	r.run(800)
 	r.apply(tallied(801, asked4(x, 2)))
 	wantEnds(t, r.l7(), "web", "192.0.2.1")
+	if n := len(r.table.l7.behind); n != 0 {
+		t.Errorf("%d translations are remembered of flows without", n)
+	}
 }
 
 // docker-proxy's sockets stand for the container behind it.
@@ -293,6 +308,23 @@ func TestL7Waits(t *testing.T) {
 	r.table.Drain()
 	if n := len(r.l7s()); n != 2 {
 		t.Errorf("%d records of what waited", n)
+	}
+}
+
+// A runtime that never answers holds back no more than there is room for.
+func TestL7WaitsAreBounded(t *testing.T) {
+	r := newRig(t, 0)
+	r.id.byCgroup[101] = &flow.Workload{CgroupID: 101, Name: "?", Pending: true}
+	x := request(flow.RoleClient, 1, "10.0.0.2:4000", "10.0.0.3:80", 1, "/")
+	for range maxUnnamed + 10 {
+		r.apply(exchanged(0, x))
+	}
+	if n := len(r.l7s()); n != 10 {
+		t.Errorf("%d told at once, want 10", n)
+	}
+	r.run(1100)
+	if n := len(r.l7s()); n != maxUnnamed {
+		t.Errorf("%d told later, want %d", n, maxUnnamed)
 	}
 }
 

@@ -145,7 +145,7 @@ func (b *Book) Exchange(at int64, x *flow.Exchange) {
 	}
 	b.told = Told{At: at, Exchange: x, Name: n}
 	b.give(&b.told)
-	if e != nil && len(e.held) > 0 && e.known {
+	if e != nil && e.known && e.awaited {
 		b.release(e)
 	}
 }
@@ -166,7 +166,7 @@ func (b *Book) Tally(at int64, t *flow.Tally) {
 		e.awaited = true
 		b.waiting = append(b.waiting, wait{key, b.now + int64(patience)})
 	}
-	if full || e.known || !e.awaited {
+	if full || !e.awaited {
 		b.tally(at, t, e)
 		return
 	}

@@ -204,6 +204,44 @@ func TestServers(t *testing.T) {
 	}
 }
 
+// That a path exists may turn out later, and teaches then.
+func TestExistsLater(t *testing.T) {
+	r := newRig(t, Config{})
+	for _, status := range []uint16{404, 200} {
+		for i := range maxChildren + 1 {
+			x := get(flow.Operation(i+1), fmt.Sprintf("/shop/%c-", 'A'+i))
+			x.Status = status
+			r.book.Exchange(base, x)
+		}
+	}
+	got := r.take()
+	if first, last := got[maxChildren].Name, got[len(got)-1].Name; first.Rule != "" || last.Rule != RuleLearned {
+		t.Errorf("%+v, then %+v", first, last)
+	}
+}
+
+// A server that was forgotten begins anew, also for what was at hand.
+func TestForgotten(t *testing.T) {
+	r := newRig(t, Config{})
+	for i := range maxChildren + 1 {
+		r.book.Exchange(base, get(flow.Operation(i+1), fmt.Sprintf("/shop/%c-", 'A'+i)))
+	}
+	r.book.Tally(base, tallied(flow.HTTP, 1, 1))
+	for i := range maxSites {
+		x := get(1, "/shop/A-")
+		x.Peer = uint64(1000 + i)
+		r.book.Exchange(base, x)
+	}
+	r.take()
+	r.book.Exchange(base, get(2, "/shop/B-"))
+	r.book.Tally(base, tallied(flow.HTTP, 1, 1))
+	for _, g := range r.take() {
+		if g.Name.Rule != "" {
+			t.Errorf("%+v", g.Name)
+		}
+	}
+}
+
 func TestRedaction(t *testing.T) {
 	const secret = "/reset/eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2lnbmF0dXJl/0123456789abcdef0123456789abcdef/7;sid=1"
 	const shown = "/reset/{token}/{hex}/7;…"

@@ -17,7 +17,7 @@ type entry struct {
 	words     words
 	known     bool
 	ambiguous bool // two things have this number, by chance or by intent: tallies cannot tell them apart
-	awaited   bool // tallies may wait for it
+	awaited   bool // tallies wait for it
 	asked     bool // since the hand passed last
 	held      []held
 }
