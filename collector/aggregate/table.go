@@ -40,7 +40,7 @@ type Config struct {
 // called by the table's owner, inside Apply, Tick and Drain.
 type Emit func(full []flow.Record) (empty []flow.Record)
 
-// Stats is a Table's account. All but Flows only grow.
+// Stats is a Table's account. All but Flows and L7.Held only grow.
 type Stats struct {
 	Events  uint64
 	Records uint64

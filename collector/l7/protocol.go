@@ -18,8 +18,8 @@ type Protocol struct {
 	// Status writes an outcome: short, without spaces, fit for a label.
 	Status func(status uint16) string
 
-	// Histograms of latencies by the role of the end that they are counted for;
-	// "" where there is none.
+	// Histograms of latencies, by the end that they are counted for. Where both
+	// have one name, an exchange is in it once.
 	ClientMetric, ServerMetric string
 
 	words func(*flow.Exchange) (words, bool) // false where the exchange does not say
@@ -36,12 +36,12 @@ var Protocols = [flow.L7Protocols]Protocol{
 	flow.DNS: {
 		Number: flow.DNS, Name: "dns", Method: "type", Route: "name",
 		Fails: lookupFailed, FailsClient: lookupFailed, Status: dnsStatus, words: dnsWords,
-		ClientMetric: "dns_lookup_duration_seconds",
+		ClientMetric: "dns_lookup_duration_seconds", ServerMetric: "dns_lookup_duration_seconds",
 	},
 	flow.TLS: {
 		Number: flow.TLS, Name: "tls", Route: "server name",
 		Fails: handshakeFailed, FailsClient: handshakeFailed, Status: tlsStatus, words: tlsWords,
-		ClientMetric: "weir_tls_client_handshake_duration_seconds", ServerMetric: "weir_tls_server_handshake_duration_seconds",
+		ClientMetric: "weir_tls_handshake_duration_seconds", ServerMetric: "weir_tls_handshake_duration_seconds",
 	},
 }
 

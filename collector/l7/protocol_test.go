@@ -15,7 +15,7 @@ func TestProtocols(t *testing.T) {
 			continue
 		}
 		if p.Number != n || p.Name != n.String() || p.Fails == nil || p.FailsClient == nil || p.Status == nil || p.words == nil ||
-			p.Route == "" || p.ClientMetric == "" {
+			p.Route == "" || p.ClientMetric == "" || p.ServerMetric == "" {
 			t.Errorf("row %d: %+v", n, p)
 		}
 		for status := range 0x10000 {
