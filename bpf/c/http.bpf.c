@@ -14,30 +14,6 @@ const enum http1_mark http1_mark_type __attribute__((unused));
 
 #define PASS 1
 
-/* States in which the peer's FIN was taken: it has a sequence number, and is no byte of the stream. */
-static __always_inline bool fin_taken(u32 state)
-{
-	return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
-}
-
-/*
- * One program at a time reads a connection. The other direction's, on another
- * processor, is through in less than a microsecond; one that this one has
- * interrupted never gets through.
- */
-static __always_inline bool http_lock(struct http_conn *h)
-{
-	for (int n = 0; n < 64; n++)
-		if (!__sync_val_compare_and_swap(&h->lock, 0, 1))
-			return true;
-	return false;
-}
-
-static __always_inline void http_unlock(struct http_conn *h)
-{
-	__sync_lock_test_and_set(&h->lock, 0);
-}
-
 static __always_inline void http_lose(struct http_conn *h, u8 reason, u64 bytes)
 {
 	if (h->flags & (HTTP_FAILED | HTTP_MISSED))
@@ -48,7 +24,12 @@ static __always_inline void http_lose(struct http_conn *h, u8 reason, u64 bytes)
 
 static __always_inline struct http_dir *http_asking(struct http_conn *h)
 {
-	return h->flags & HTTP_CLIENT ? &h->egress : &h->ingress;
+	return &h->dirs[h->flags & HTTP_CLIENT ? STREAM_EGRESS : STREAM_INGRESS];
+}
+
+static __always_inline struct http_dir *http_answering(struct http_conn *h)
+{
+	return &h->dirs[h->flags & HTTP_CLIENT ? STREAM_INGRESS : STREAM_EGRESS];
 }
 
 static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d)
@@ -57,9 +38,7 @@ static __always_inline void http_take_request(struct http_conn *h, struct http_d
 	struct http_entry *e;
 
 	if (out->flags & OUT_HEAD) {
-		const struct http_dir *answers = h->flags & HTTP_CLIENT ? &h->ingress : &h->egress;
-
-		if ((u8)(d->mark - answers->mark) >= HTTP_QUEUE) {
+		if ((u8)(d->mark - http_answering(h)->mark) >= HTTP_QUEUE) {
 			http_lose(h, UNSEEN_PIPELINED, 0);
 			return;
 		}
@@ -123,20 +102,18 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 	}
 	if (http_take_answer(h, d, now) && !(h->flags & HTTP_CLIENT)) {
 		http_done(h, d->mark - 1);
-		http1_release(&h->ingress.s);
+		http1_release(&http_asking(h)->s);
 	}
 }
 
 struct http_feed {
 	struct __sk_buff *skb;
 	struct http_conn *h;
-	struct http_dir *d;
 	u64 now;
 	u32 offset;
 	u32 len;
-	bool requests;
-	bool egress;
-	u8 reserved[6];
+	u32 position;
+	u32 reserved;
 };
 
 /* Readies a direction for the first byte of a message. */
@@ -153,27 +130,33 @@ static __always_inline void http_message(struct http_conn *h, struct http_dir *d
 	}
 }
 
-/* Shows the window to a direction; verified by itself. */
-__attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 egress, u64 now)
+static __always_inline bool http_over(const struct http_conn *h)
+{
+	return h->flags & (HTTP_FAILED | HTTP_SWITCHED | HTTP_MISSED);
+}
+
+/* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
+__attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 position, u64 now)
 {
 	struct http_dir *d;
 	bool requests;
 
-	if (!h)
+	if (!h || position >= STREAM_POSITIONS)
 		return 0;
-	d = egress ? &h->egress : &h->tentative;
-	requests = http_requests(h, egress);
-	if (!d->s.total)
-		http_message(h, d, requests, now);
-	len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
-	d->next += len;
+	d = &h->dirs[position];
+	requests = http_requests(h, position == STREAM_EGRESS);
+	if (d->s.skip) {
+		if (d->s.skip < len)
+			len = d->s.skip;
+		http1_skipped(&d->s, len, &h->out);
+	} else {
+		if (!d->s.total)
+			http_message(h, d, requests, now);
+		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
+	}
+	h->stream.next[position] += len;
 	http_took(h, d, requests, now);
 	return len;
-}
-
-static __always_inline bool http_over(const struct http_conn *h)
-{
-	return h->flags & (HTTP_FAILED | HTTP_SWITCHED | HTTP_MISSED);
 }
 
 /* One window; 1 ends the loop. */
@@ -181,18 +164,11 @@ static long http_window(u32 turn, void *ctx)
 {
 	struct http_feed *f = ctx;
 	struct http_conn *h = f->h;
-	struct http_dir *d = f->d;
-	u32 n = f->len;
+	u32 n = f->len, position = f->position;
 
-	if (!n)
+	if (!n || position >= STREAM_POSITIONS)
 		return 1;
-	if (d->s.skip) {
-		if (d->s.skip < n)
-			n = d->s.skip;
-		http1_skipped(&d->s, n, &h->out);
-		d->next += n;
-		http_took(h, d, f->requests, f->now);
-	} else {
+	if (!h->dirs[position].s.skip) {
 		if (n > HTTP1_WINDOW)
 			n = HTTP1_WINDOW;
 		asm volatile("" : "+r"(n));
@@ -200,108 +176,98 @@ static long http_window(u32 turn, void *ctx)
 			return 1;
 		if (bpf_skb_load_bytes(f->skb, f->offset, h->window.bytes, n))
 			return 1;
-		n = http_step(h, n, f->egress, f->now);
 	}
+	n = http_step(h, n, position, f->now);
 	f->offset += n;
 	f->len -= n;
 	return http_over(h);
 }
 
 /* Bytes that passed unseen: harmless inside of a body. */
-static __always_inline bool http_gap(struct http_conn *h, struct http_dir *d, u32 gap, bool requests, u64 now)
+static __always_inline bool http_gap(struct http_conn *h, u32 position, u32 gap, u64 now)
 {
-	if (d->s.skip < gap) {
+	if (h->dirs[position].s.skip < gap) {
 		http_lose(h, UNSEEN_GAP, gap);
 		return false;
 	}
-	http1_skipped(&d->s, gap, &h->out);
-	d->next += gap;
-	http_took(h, d, requests, now);
+	http_step(h, gap, position, now);
 	return true;
 }
 
-/* What was tried and TCP took becomes the state. rcv_nxt without the peer's FIN. */
+/* What was tried and TCP took becomes the state, and its outcomes are told. */
 static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 now)
 {
-	bool client = h->flags & HTTP_CLIENT;
-	u8 mark = h->ingress.mark;
-	s32 gap;
+	u8 mark = h->dirs[STREAM_INGRESS].mark;
+	u32 gap;
 
-	if (h->flags & HTTP_PENDING) {
-		if ((s32)(rcv_nxt - h->tentative.next) < 0)
-			return;
-		h->flags &= ~HTTP_PENDING;
-		h->ingress = h->tentative;
-	}
-	gap = rcv_nxt - h->ingress.next;
-	if (gap > 0)
-		http_gap(h, &h->ingress, gap, !client, now);
-	if (!client)
+	if (stream_taken(&h->stream, rcv_nxt))
+		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
+	gap = stream_unseen(&h->stream, rcv_nxt);
+	if (gap)
+		http_gap(h, STREAM_INGRESS, gap, now);
+	if (!(h->flags & HTTP_CLIENT))
 		return;
 	for (int n = 0; n < HTTP_QUEUE; n++) {
-		if (mark == h->ingress.mark)
+		if (mark == h->dirs[STREAM_INGRESS].mark)
 			break;
 		http_done(h, mark);
 		mark++;
-		http1_release(&h->egress.s);
+		http1_release(&h->dirs[STREAM_EGRESS].s);
 	}
 }
 
-/* Where an arriving segment goes on: behind what was tried, or where TCP is. */
-static __always_inline struct http_dir *http_try(struct http_conn *h, const struct segment *g)
+/* Goes back to where TCP is, for a segment that is tried. */
+static __always_inline void http_again(struct http_conn *h)
 {
-	if (h->flags & HTTP_PENDING && (s32)(g->seq - h->ingress.next) > 0)
-		return &h->tentative;
-	if (h->flags & HTTP_PENDING && h->ingress.s.total)
-		h->ingress.spoilt = 1; /* what was tried may have written into the capture */
-	h->tentative = h->ingress;
+	struct http_dir *in = &h->dirs[STREAM_INGRESS];
+
 	if (!(h->flags & HTTP_CLIENT)) {
-		h->capture.path_len = h->ingress.path_len;
-		h->capture.trace_len = h->ingress.trace_len;
+		/* What was tried may have written into the capture. */
+		if (h->stream.pending && in->s.total)
+			in->spoilt = 1;
+		h->capture.path_len = in->path_len;
+		h->capture.trace_len = in->trace_len;
 	}
-	return &h->tentative;
+	h->dirs[STREAM_TENTATIVE] = *in;
 }
 
-static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn *h, const struct segment *g,
-					 bool egress, u64 now)
+static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn *h, struct segment *g, bool egress,
+					 u64 now)
 {
-	struct http_dir *d = egress ? &h->egress : http_try(h, g);
-	struct http_feed f = {.skb = skb, .h = h, .d = d, .now = now, .offset = g->offset, .len = g->len};
-	s32 ahead = g->seq - d->next;
+	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
+	struct http_feed f = {.skb = skb, .h = h, .now = now, .position = position};
 
-	f.requests = http_requests(h, egress);
-	f.egress = egress;
-	if (ahead > 0) {
-		/* What arrives out of order waits: TCP may never take it. */
-		if (!egress || !http_gap(h, d, ahead, f.requests, now))
-			return;
-	} else if (ahead < 0) {
-		if ((u32)-ahead >= g->len)
-			return;
-		f.offset -= ahead;
-		f.len += ahead;
-	}
-	if (!f.requests)
+	if (!egress && stream_again(&h->stream, g))
+		http_again(h);
+	ahead = stream_trim(&h->stream, g, position);
+	if (!g->len)
+		return;
+	/* What arrives out of order waits: TCP may never take it. */
+	if (ahead && (!egress || !http_gap(h, position, ahead, now)))
+		return;
+	if (!http_requests(h, egress))
 		h->last = now;
-	bpf_loop(f.len + HTTP_QUEUE, http_window, &f, 0);
+	f.offset = g->offset;
+	f.len = g->len;
+	bpf_loop(g->len + HTTP_QUEUE, http_window, &f, 0);
 	if (!egress) {
-		d->path_len = h->capture.path_len;
-		d->trace_len = h->capture.trace_len;
-		h->flags |= HTTP_PENDING;
+		h->dirs[position].path_len = h->capture.path_len;
+		h->dirs[position].trace_len = h->capture.trace_len;
+		h->stream.pending = true;
 	}
 }
 
 /* The server's signature, with the client's first answer; false if the connection is weir's own. */
 static __always_inline bool http_peer(struct http_conn *h)
 {
-	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &h->conn);
+	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &h->stream.conn);
 	bool own = false;
 
 	h->flags &= ~HTTP_NOTED;
 	if (pair) {
 		own = pair->server == L7_SELF;
 		h->key.peer = pair->server;
-		bpf_map_delete_elem(&l7_pairs, &h->conn);
+		bpf_map_delete_elem(&l7_pairs, &h->stream.conn);
 	}
 	return !own;
 }
@@ -349,7 +315,7 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	h->key.port = client ? h->remote_port : h->local.port;
 	h->key.protocol = L7_HTTP;
 	h->key.role = l->role;
-	h->conn = l->conn;
+	stream_begin(&h->stream, l->conn, client);
 	h->cookie = bpf_get_socket_cookie(skb);
 	h->netns = i->netns;
 	h->pid = i->pid;
@@ -358,17 +324,13 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	h->flags = client ? HTTP_CLIENT : 0;
 	if (l->flags & L7_NOTED)
 		h->flags |= HTTP_NOTED;
-	http1_init(&h->egress.s, !client);
-	http1_init(&h->ingress.s, client);
-	h->egress.next = client ? (u32)(l->conn >> 32) : (u32)l->conn;
-	h->ingress.next = client ? (u32)l->conn : (u32)(l->conn >> 32);
-	h->tentative = h->ingress;
+	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
+	http1_init(&h->dirs[STREAM_INGRESS].s, client);
+	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
 	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
 	if (l->have) {
 		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
-		http_step(h, l->have, egress, l->began);
-		if (!egress)
-			h->ingress = h->tentative;
+		http_step(h, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
 	}
 	return h;
 }
@@ -380,6 +342,7 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	struct http_conn *h;
 	struct l7_sock *l;
 	struct segment g;
+	bool settled;
 	u8 flags;
 	u64 now;
 
@@ -392,9 +355,9 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	if (!h)
 		h = http_begin(skb, sk, egress);
 	tp = bpf_tcp_sock(sk);
-	if (!h || !tp || (!g.len && !(h->flags & HTTP_PENDING)))
+	if (!h || !tp || (!g.len && !h->stream.pending))
 		return PASS;
-	if (!http_lock(h)) {
+	if (!stream_lock(&h->stream)) {
 		if (g.len)
 			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
 		return PASS;
@@ -402,12 +365,13 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	now = bpf_ktime_get_boot_ns();
 	if (h->flags & HTTP_NOTED && !egress && !http_peer(h))
 		h->flags |= HTTP_SWITCHED;
-	http_commit(h, tp->rcv_nxt - fin_taken(sk->state), now);
+	http_commit(h, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !http_over(h))
 		http_segment(skb, h, &g, egress, now);
 	flags = h->flags;
-	http_unlock(h);
-	if (flags & (HTTP_FAILED | HTTP_MISSED) || (flags & (HTTP_SWITCHED | HTTP_PENDING)) == HTTP_SWITCHED) {
+	settled = !h->stream.pending;
+	stream_unlock(&h->stream);
+	if (flags & (HTTP_FAILED | HTTP_MISSED) || (flags & HTTP_SWITCHED && settled)) {
 		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
 		if (l)
 			l->flags |= flags & HTTP_MISSED ? L7_LOST : L7_OPAQUE;
@@ -428,21 +392,20 @@ int http_ingress(struct __sk_buff *skb)
 }
 
 /* The stream ended in order: that may be the end of a body. */
-static __always_inline void http_finish(struct http_conn *h, struct http_dir *d, bool requests)
+static __always_inline void http_finish(struct http_conn *h, struct http_dir *d)
 {
 	if (http_over(h))
 		return;
 	http1_eof(&d->s, &h->out);
 	if (h->out.flags & OUT_ERROR)
 		return; /* an answer that was cut off is none */
-	http_took(h, d, requests, h->last);
+	http_took(h, d, false, h->last);
 }
 
 /* Requests that will have no answer. */
 static __always_inline void http_abandon(struct http_conn *h, u64 now)
 {
-	bool client = h->flags & HTTP_CLIENT;
-	u8 mark = client ? h->ingress.mark : h->egress.mark, end = http_asking(h)->mark;
+	u8 mark = http_answering(h)->mark, end = http_asking(h)->mark;
 
 	for (int n = 0; n < HTTP_QUEUE; n++) {
 		struct http_entry *e = http_entry(h, mark);
@@ -471,22 +434,22 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 		return 0;
 	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!h || !tp || !http_lock(h))
+	if (!h || !tp || !stream_lock(&h->stream))
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	client = h->flags & HTTP_CLIENT;
 	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
 	if (h->flags & HTTP_NOTED)
-		bpf_map_delete_elem(&l7_pairs, &h->conn);
+		bpf_map_delete_elem(&l7_pairs, &h->stream.conn);
 	http_commit(h, tp->rcv_nxt - fin, now);
-	mark = h->ingress.mark;
+	mark = h->dirs[STREAM_INGRESS].mark;
 	if (client && fin)
-		http_finish(h, &h->ingress, false);
-	if (client && mark != h->ingress.mark)
+		http_finish(h, &h->dirs[STREAM_INGRESS]);
+	if (client && mark != h->dirs[STREAM_INGRESS].mark)
 		http_done(h, mark);
 	if (!client && oldstate != TCP_ESTABLISHED && oldstate != TCP_CLOSE_WAIT && !sk->sk_err)
-		http_finish(h, &h->egress, false);
+		http_finish(h, &h->dirs[STREAM_EGRESS]);
 	http_abandon(h, now);
-	http_unlock(h);
+	stream_unlock(&h->stream);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "l7_count.h"
+#include "l7_stream.h"
 #include "parse/http1.h"
 
 #define HTTP_QUEUE 8 /* requests that may wait; a power of two */
@@ -15,11 +16,11 @@
 struct http_dir {
 	struct http1_state s;
 	u64 began;    /* when the first byte of the message under way came */
-	u32 next;     /* sequence number of the next byte */
 	u8 mark;      /* messages complete or, of requests, begun with a whole head; modulo 256 */
 	u8 path_len;  /* of the capture */
 	u8 trace_len; /* of the capture */
 	u8 spoilt;    /* the capture has bytes of another request */
+	u8 reserved[4];
 };
 
 struct http_entry {
@@ -37,8 +38,7 @@ struct http_entry {
 
 enum http_flag {
 	HTTP_CLIENT = 1,
-	HTTP_PENDING = 2, /* tentative is ahead of ingress */
-	HTTP_NOTED = 4,	  /* the note in l7_pairs is still there */
+	HTTP_NOTED = 4, /* the note in l7_pairs is still there */
 	HTTP_FAILED = 8,
 	HTTP_SWITCHED = 16,
 	HTTP_SPOKE = 32,  /* a whole head was read: it is HTTP */
@@ -46,8 +46,8 @@ enum http_flag {
 };
 
 struct http_conn {
+	struct l7_stream stream;
 	struct exchange_key key; /* but for operation, status and bucket */
-	u64 conn;
 	u64 cookie;
 	u64 last; /* when the last payload of a response came or went */
 	struct endpoint local;
@@ -57,12 +57,9 @@ struct http_conn {
 	u32 netns;
 	u32 pid;
 	u8 comm[COMM_LEN];
-	u32 lock;
 	u16 captured; /* mark of the request that the capture is of */
-	u16 reserved2;
-	struct http_dir egress;
-	struct http_dir ingress;   /* as far as TCP took it */
-	struct http_dir tentative; /* what came after that */
+	u16 reserved[3];
+	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;
 	struct http1_out out;
@@ -99,7 +96,7 @@ static __always_inline void http_report(struct exchange_report *r, const struct 
 	r->value.request_bytes = e->request_bytes;
 	r->value.response_bytes = e->response_bytes;
 	r->cookie = h->cookie;
-	r->conn = h->conn;
+	r->conn = h->stream.conn;
 	r->start = e->start;
 	r->local = h->local;
 	r->remote_port = h->remote_port;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Where the two directions of a TCP connection stand, and which bytes of a segment
+ * are news. The protocol keeps a state for each of three positions:
+ *
+ *  - STREAM_EGRESS: what leaves does so in order, it is certain at once;
+ *  - STREAM_INGRESS: what arrived and TCP took;
+ *  - STREAM_TENTATIVE: what arrived after that. TCP has not checked it yet (checksum,
+ *    window, PAWS), so it is tried on a copy, which becomes the state when rcv_nxt says
+ *    that TCP took it, and is thrown away when the same bytes come again.
+ */
+#pragma once
+
+#include "l7.h"
+
+enum stream_position {
+	STREAM_EGRESS = 0,
+	STREAM_INGRESS = 1,
+	STREAM_TENTATIVE = 2,
+	STREAM_POSITIONS = 3,
+};
+
+struct l7_stream {
+	u32 next[STREAM_POSITIONS]; /* sequence number of the next byte */
+	u32 lock;
+	u64 conn;     /* as flow.Socket's ConnID */
+	bool pending; /* tentative is ahead of ingress */
+	u8 reserved[7];
+};
+
+/* Begins both directions at their first bytes. */
+static __always_inline void stream_begin(struct l7_stream *s, u64 conn, bool client)
+{
+	u32 asks = conn >> 32, answers = conn;
+
+	s->conn = conn;
+	s->next[STREAM_EGRESS] = client ? asks : answers;
+	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE] = client ? answers : asks;
+}
+
+/*
+ * One program at a time reads a connection. The other direction's, on another
+ * processor, is through in less than a microsecond; one that this one has
+ * interrupted never gets through.
+ */
+static __always_inline bool stream_lock(struct l7_stream *s)
+{
+	for (int n = 0; n < 64; n++)
+		if (!__sync_val_compare_and_swap(&s->lock, 0, 1))
+			return true;
+	return false;
+}
+
+static __always_inline void stream_unlock(struct l7_stream *s)
+{
+	__sync_lock_test_and_set(&s->lock, 0);
+}
+
+/* The peer's FIN has a sequence number, and is no byte of the stream: rcv_nxt without it. */
+static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, const struct bpf_sock *sk)
+{
+	u32 state = sk->state;
+	bool fin = state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
+
+	return tp->rcv_nxt - fin;
+}
+
+/* Whether TCP took what was tried: the caller makes the tentative state its ingress state then. */
+static __always_inline bool stream_taken(struct l7_stream *s, u32 rcv_nxt)
+{
+	if (!s->pending || (s32)(rcv_nxt - s->next[STREAM_TENTATIVE]) < 0)
+		return false;
+	s->pending = false;
+	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE];
+	return true;
+}
+
+/* How many bytes TCP took that were not shown: out of order, or missed. Ask after stream_taken(). */
+static __always_inline u32 stream_unseen(const struct l7_stream *s, u32 rcv_nxt)
+{
+	s32 gap = rcv_nxt - s->next[STREAM_INGRESS];
+
+	return gap > 0 && !s->pending ? gap : 0;
+}
+
+/*
+ * Whether an arriving segment is tried from the beginning, where TCP is: the caller
+ * makes the ingress state its tentative state then. Else it goes on behind what was
+ * tried before.
+ */
+static __always_inline bool stream_again(struct l7_stream *s, const struct segment *g)
+{
+	if (s->pending && (s32)(g->seq - s->next[STREAM_INGRESS]) > 0)
+		return false;
+	s->next[STREAM_TENTATIVE] = s->next[STREAM_INGRESS];
+	return true;
+}
+
+/* Leaves the news of a segment in g. Returns how far it begins ahead of what is known; g->len is 0 without news. */
+static __always_inline u32 stream_trim(const struct l7_stream *s, struct segment *g, u32 position)
+{
+	s32 ahead = g->seq - s->next[position];
+
+	if (ahead >= 0)
+		return ahead;
+	if ((u32)-ahead >= g->len) {
+		g->len = 0;
+		return 0;
+	}
+	g->seq -= ahead;
+	g->offset -= ahead;
+	g->len += ahead;
+	return 0;
+}
