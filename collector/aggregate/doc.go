@@ -5,6 +5,9 @@
 // deltas, and lets go of what has ended. A View takes records and gives Snapshots
 // with rates for whoever shows them.
 //
+// Exchanges and their tallies go through an l7.Book, which knows their operations'
+// words, and become records of their own: they change no flow.
+//
 // A Table is owned by one goroutine and has no locks. Its time is that of its
 // events, moved on by Tick while none come, so that a recording gives the same
 // records at any speed.

@@ -33,7 +33,7 @@ const DefaultMaxFlows = 131072
 // Config bounds a Table.
 type Config struct {
 	MaxFlows int       // flows at one time; DefaultMaxFlows
-	L7       l7.Config //
+	L7       l7.Config // what is told of exchanges
 }
 
 // Emit takes a batch of records over and gives an empty one back to fill. It is
