@@ -55,11 +55,19 @@ func errorCell(r *aggregate.L7Row) cell {
 	return quiet(errorShare(r), bad)
 }
 
+// errorShare is never 0 % where something failed, nor 100 % where something did not.
 func errorShare(r *aggregate.L7Row) text {
 	if !(r.ErrorRate > 0) || !(r.Rate > 0) {
 		return none
 	}
-	return percent(max(1, whole(1e3*r.ErrorRate)), whole(1e3*max(r.Rate, r.ErrorRate)))
+	switch share := 100 * r.ErrorRate / r.Rate; {
+	case share >= 100:
+		return "100%"
+	case share < 1:
+		return "<1%"
+	default:
+		return count(min(99, whole(share))) + "%"
+	}
 }
 
 func errorKey(r *aggregate.L7Row) key {

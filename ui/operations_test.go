@@ -108,7 +108,7 @@ func TestErrorShare(t *testing.T) {
 		rate, errors float64
 		want         text
 	}{
-		{0, 0, none}, {10, 0, none}, {10, 10, "100%"}, {10, 11, "100%"}, {1000, 0.001, "<1%"}, {3, 1, "33%"}, {0, 5, none},
+		{0, 0, none}, {10, 0, none}, {10, 10, "100%"}, {10, 11, "100%"}, {1000, 0.001, "<1%"}, {3, 1, "33%"}, {3, 2, "67%"}, {360.2, 36, "10%"}, {1000, 999, "99%"}, {0, 5, none},
 	} {
 		if got := errorShare(&aggregate.L7Row{Rate: c.rate, ErrorRate: c.errors}); got != c.want {
 			t.Errorf("%v of %v: %q, want %q", c.errors, c.rate, got, c.want)

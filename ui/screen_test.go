@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,24 @@ func TestSmallScreens(t *testing.T) {
 		got := contents(s)
 		if !strings.HasPrefix(got, c.want) || strings.Contains(got, c.not) {
 			t.Errorf("%dx%d:\n%s", c.w, c.h, got)
+		}
+	}
+}
+
+// On the smallest screen all views have their place, however many rows they have.
+func TestTabBarOnSmallScreens(t *testing.T) {
+	m := testModel(t, testConfig())
+	snap := manyOperations(10_000, 1)
+	m.update(snap, lossy(), noon)
+	for w := minWidth - 2; w < 100; w++ {
+		for root, key := range []string{"1", "2", "3", "4"} {
+			press(m, key)
+			got := m.tabBar(w).String()
+			for i, p := range m.roots {
+				if !strings.Contains(got, string(p.title)) || strings.Contains(got, "["+strconv.Itoa(i+1)) != (i == root) {
+					t.Fatalf("%d: %q", w, got)
+				}
+			}
 		}
 	}
 }

@@ -7,12 +7,16 @@ import "strconv"
 // are there in both.
 func (m *model) header(width, rows int) []line {
 	if rows == 1 {
-		return []line{fitSegs(width, append(append([]seg{
+		segs := append(append([]seg{
 			{10, m.modeLine()}}, m.lossSegs(true)...),
 			seg{5, labelled("flows", count(uint64(m.live())))},
 			seg{4, line{{perSecond(m.eventRate()), plain}, {" ev/s", dim}}},
-			seg{3, line{{clean(m.cfg.Host), plain}}},
-		))}
+			seg{0, line{{clean(m.cfg.Host), plain}}},
+		)
+		if m.shown != nil {
+			segs = append(segs, requestSegs(&m.shown.Totals.L7, 3)...)
+		}
+		return []line{fitSegs(width, segs)}
 	}
 	return []line{m.placeLine(width), m.trafficLine(width), m.lossLine(width)}
 }
@@ -99,12 +103,16 @@ func (m *model) lossSegs(narrow bool) []seg {
 // tabBar names the views, or where the user is inside one.
 func (m *model) tabBar(width int) line {
 	if len(m.stack) == 0 {
-		var segs []seg
+		var full, brief []seg
 		for i, p := range m.roots {
-			name := text(strconv.Itoa(i+1)) + " " + p.title + m.rootCount(i)
-			segs = append(segs, seg{5, tabLabel(name, i == m.root)})
+			name := text(strconv.Itoa(i+1)) + " " + p.title
+			full = append(full, seg{5, tabLabel(name+m.rootCount(i), i == m.root)})
+			brief = append(brief, seg{5, tabLabel(name, i == m.root)})
 		}
-		return fitSegs(width, segs)
+		if segsWidth(full) > width {
+			return fitSegs(width, brief)
+		}
+		return fitSegs(width, full)
 	}
 	path := line{{m.roots[m.root].title, dim}}
 	for i, p := range m.stack {

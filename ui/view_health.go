@@ -93,7 +93,7 @@ func (s *sheet) unseen(all []flow.Unseen) {
 	if len(all) == 0 {
 		return
 	}
-	s.heading("NOT READ of connections whose requests are read")
+	s.heading("UNSEEN of connections whose requests are read")
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b flow.Unseen) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Stretches, a.Stretches), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Reason, b.Reason))

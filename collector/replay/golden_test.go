@@ -152,7 +152,8 @@ func replayGolden(t *testing.T, speed float64) {
 }
 
 // writeGolden makes the recording: a shop of three containers, of which one is
-// named late, with a published port, a name, a refused and a dropped connection.
+// named late, with a published port, a name, a refused and a dropped connection, and
+// requests of which a few are told and all are counted.
 func writeGolden(t *testing.T) {
 	var evs []flow.Event
 	add := func(k flow.Kind, at int64, s flow.Socket) *flow.Socket {
@@ -217,6 +218,7 @@ func writeGolden(t *testing.T) {
 	ping.ICMPType, pong.ICMPType = 8, 8
 	add(flow.KindOpen, 1850, ping)
 	add(flow.KindOpen, 1850, pong)
+	evs = append(evs, goldenExchanges()...)
 	add(flow.KindUpdate, 2000, count(oldA, 11_000, 960_000))
 	add(flow.KindUpdate, 2000, count(ping, 64, 64))
 	add(flow.KindUpdate, 3100, count(oldB, 990_000, 11_000))
@@ -237,5 +239,37 @@ func writeGolden(t *testing.T) {
 	}
 	if err := os.Chmod(golden+".jsonl", 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// goldenExchanges: the visitor asks web through the published port, and web asks for
+// a name. What is told in full is counted too.
+func goldenExchanges() []flow.Event {
+	asked := flow.Counted{Protocol: flow.HTTP, Role: flow.RoleServer, Cgroup: 11, Remote: netip.MustParseAddr("172.20.0.1"), Port: 80, Operation: 0xaa}
+	lookup := flow.Counted{Protocol: flow.DNS, Role: flow.RoleClient, Cgroup: 11, Remote: netip.MustParseAddr("127.0.0.11"), Port: 53, Operation: 0xbb}
+	exchange := func(c flow.Counted, local string, remotePort uint16, p flow.Protocol, status uint16, why flow.Why, at int64) *flow.Exchange {
+		return &flow.Exchange{
+			Counted: c, Cookie: 32, NetNS: 4026532011, PID: 4011, Comm: flow.MakeComm("proc"), Local: netip.MustParseAddrPort(local), RemotePort: remotePort,
+			Transport: p, Status: status, Why: why, Start: ms(at), Latency: 3_000_000, RequestBytes: 120, ResponseBytes: 900,
+		}
+	}
+	first := exchange(asked, "172.20.0.2:80", 41000, flow.TCP, 200, flow.WhyNew, 1900)
+	first.HTTP = &flow.HTTPExchange{Method: "GET", Path: "/cart/42", Query: true, Version: 11}
+	broken := exchange(asked, "172.20.0.2:80", 41000, flow.TCP, 503, flow.WhyError, 1910)
+	broken.HTTP = &flow.HTTPExchange{Method: "GET", Path: "/cart/7", Version: 11}
+	name := exchange(lookup, "172.20.0.2:43000", 53, flow.UDP, 3, flow.WhyNew, 1920)
+	name.DNS = &flow.DNSExchange{ID: 9, Name: "nobody.example", Type: 1}
+	tally := func(c flow.Counted, status uint16, n uint64) *flow.Tally {
+		return &flow.Tally{
+			Counted: c, Status: status, Bucket: flow.BucketOf(3_000_000), Count: n, Latency: n * 3_000_000, RequestBytes: n * 120, ResponseBytes: n * 900,
+		}
+	}
+	return []flow.Event{
+		{Kind: flow.KindExchange, Time: ms(1903), Exchange: first},
+		{Kind: flow.KindExchange, Time: ms(1913), CPU: 1, Exchange: broken},
+		{Kind: flow.KindExchange, Time: ms(1923), Exchange: name},
+		{Kind: flow.KindTally, Time: ms(1990), Tally: tally(asked, 200, 1_204)},
+		{Kind: flow.KindTally, Time: ms(1990), Tally: tally(asked, 503, 1)},
+		{Kind: flow.KindTally, Time: ms(1990), Tally: tally(lookup, 3, 2)},
 	}
 }

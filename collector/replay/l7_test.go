@@ -182,6 +182,33 @@ func TestBrokenExchanges(t *testing.T) {
 	}
 }
 
+// Whatever byte of a recording is another, it is an error with a place, or events
+// that can be written again.
+func TestMutated(t *testing.T) {
+	whole := written(t, []flow.Event{
+		{Kind: flow.KindExchange, Time: 6, Exchange: sampleHTTP()}, {Kind: flow.KindExchange, Time: 6, Exchange: sampleLookup()},
+		{Kind: flow.KindExchange, Time: 6, Exchange: sampleTLS()}, {Kind: flow.KindTally, Time: 5, Tally: sampleTally()},
+	})
+	const to = "9-\"?}\xff\n,"
+	for at := bytes.IndexByte(whole, '\n'); at < len(whole); at++ {
+		raw := bytes.Clone(whole)
+		raw[at] = to[at%len(to)]
+		events, _, err := read(t, raw)
+		var e *Error
+		if err != nil && !errors.As(err, &e) {
+			t.Fatalf("%q at %d: error without a place: %v", raw[at], at, err)
+		}
+		for i := range events {
+			if x := events[i].Exchange; x != nil && x.HTTP != nil && strings.Contains(x.HTTP.Path, "?") {
+				t.Fatalf("%q at %d: a query was read", raw[at], at)
+			}
+		}
+		if again, _, err := read(t, written(t, events)); err != nil || !reflect.DeepEqual(again, events) {
+			t.Fatalf("%q at %d: came back as %v, was %v: %v", raw[at], at, again, events, err)
+		}
+	}
+}
+
 // BenchmarkTallies is the bulk of a busy host's recording.
 func BenchmarkTallies(b *testing.B) {
 	batch := make([]flow.Event, 256)
