@@ -85,6 +85,32 @@ func TestExchangePageStays(t *testing.T) {
 	}
 }
 
+// Rows that differ in one thing alone are different operations, in the table and
+// for the page that was opened.
+func TestSameOperation(t *testing.T) {
+	s := newShop()
+	base := aggregate.OperationRow{Server: s.web, Remote: "10.0.0.1", Protocol: flow.HTTP, Method: "GET", Route: "/"}
+	renamed := base
+	renamed.Server = &flow.Workload{CgroupID: s.web.CgroupID, Name: "a better name"}
+	if !sameOperation(&base, &renamed) || operationKey(&base) != operationKey(&renamed) {
+		t.Error("a better name makes another operation")
+	}
+	for what, change := range map[string]func(*aggregate.OperationRow){
+		"client":   func(r *aggregate.OperationRow) { r.Client = s.orders },
+		"server":   func(r *aggregate.OperationRow) { r.Server = s.orders },
+		"remote":   func(r *aggregate.OperationRow) { r.Remote = "10.0.0.2" },
+		"protocol": func(r *aggregate.OperationRow) { r.Protocol = flow.DNS },
+		"method":   func(r *aggregate.OperationRow) { r.Method = "PUT" },
+		"route":    func(r *aggregate.OperationRow) { r.Route = "/{id}" },
+	} {
+		other := base
+		change(&other)
+		if sameOperation(&base, &other) || operationKey(&base) == operationKey(&other) {
+			t.Errorf("another %s is the same operation", what)
+		}
+	}
+}
+
 func TestShownText(t *testing.T) {
 	for _, c := range []struct {
 		requests, shown uint64

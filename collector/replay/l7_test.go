@@ -160,6 +160,7 @@ func TestBrokenExchanges(t *testing.T) {
 		"addresses":        {strings.Replace(dns, `{}`, `{"addrs":["::1"`+strings.Repeat(`,"::1"`, maxList)+`]}`, 1), "65 addresses: there are at most 64"},
 		"answer":           {strings.Replace(dns, `{}`, `{"addrs":["x"]}`, 1), `address "x"`},
 		"long server name": {strings.Replace(tls, `{}`, `{"sni":"`+long+`"}`, 1), "text of 1025 bytes"},
+		"long choice":      {strings.Replace(tls, `{}`, `{"chosen":"`+long+`"}`, 1), "text of 1025 bytes"},
 		"long fingerprint": {strings.Replace(tls, `{}`, `{"ja4":"`+long+`"}`, 1), "text of 1025 bytes"},
 		"ALPN":             {strings.Replace(tls, `{}`, `{"alpn":["h2"`+strings.Repeat(`,"h2"`, maxList)+`]}`, 1), "65 protocols offered: there are at most 64"},
 		"long ALPN":        {strings.Replace(tls, `{}`, `{"alpn":["h2","`+long+`"]}`, 1), "text of 1025 bytes"},
