@@ -91,7 +91,7 @@ func Open(cfg Config) (*Capture, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	c := &Capture{cfg: cfg, dec: decoder{offset: bootOffset(), listeners: listeners{}}}
+	c := &Capture{cfg: cfg, dec: decoder{offset: bootOffset(), monotonic: monotonicOffset(), listeners: listeners{}}}
 	if err := c.open(); err != nil {
 		c.Close()
 		return nil, err
@@ -221,7 +221,7 @@ func (c *Capture) Run(ctx context.Context, out collector.Out) error {
 const fullInterval = time.Minute
 
 func (c *Capture) readTables(mode readMode, b *batcher) error {
-	c.dec.offset = bootOffset()
+	c.dec.offset, c.dec.monotonic = bootOffset(), monotonicOffset()
 	if err := c.table.read(&c.dec, mode, b); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 // decoder turns the wire's bytes into events. It is used by one goroutine.
 type decoder struct {
 	offset    int64 // CLOCK_BOOTTIME to Unix time
+	monotonic int64 // CLOCK_MONOTONIC to Unix time
 	listeners listeners
 }
 

@@ -35,6 +35,8 @@ const (
 	httpMapFlows             = "flows"
 	httpMapL7Cpus            = "l7_cpus"
 	httpMapL7Egress          = "l7_egress"
+	httpMapL7Handed          = "l7_handed"
+	httpMapL7Handing         = "l7_handing"
 	httpMapL7Http            = "l7_http"
 	httpMapL7Ingress         = "l7_ingress"
 	httpMapL7Pairs           = "l7_pairs"
@@ -113,6 +115,8 @@ type httpMapSpecs struct {
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	L7Cpus     *ebpf.MapSpec `ebpf:"l7_cpus"`
 	L7Egress   *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Handed   *ebpf.MapSpec `ebpf:"l7_handed"`
+	L7Handing  *ebpf.MapSpec `ebpf:"l7_handing"`
 	L7Http     *ebpf.MapSpec `ebpf:"l7_http"`
 	L7Ingress  *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs    *ebpf.MapSpec `ebpf:"l7_pairs"`
@@ -163,6 +167,8 @@ type httpMaps struct {
 	Flows      *ebpf.Map `ebpf:"flows"`
 	L7Cpus     *ebpf.Map `ebpf:"l7_cpus"`
 	L7Egress   *ebpf.Map `ebpf:"l7_egress"`
+	L7Handed   *ebpf.Map `ebpf:"l7_handed"`
+	L7Handing  *ebpf.Map `ebpf:"l7_handing"`
 	L7Http     *ebpf.Map `ebpf:"l7_http"`
 	L7Ingress  *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs    *ebpf.Map `ebpf:"l7_pairs"`
@@ -180,6 +186,8 @@ func (m *httpMaps) Close() error {
 		m.Flows,
 		m.L7Cpus,
 		m.L7Egress,
+		m.L7Handed,
+		m.L7Handing,
 		m.L7Http,
 		m.L7Ingress,
 		m.L7Pairs,

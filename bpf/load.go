@@ -12,7 +12,7 @@ import (
 // sharedNames are the maps that every unit uses; each is created once.
 var sharedNames = [...]string{
 	"sockets", "flows", "drops", "events", "stats",
-	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "exchanges", "operations",
+	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "l7_handed", "l7_handing", "exchanges", "operations",
 }
 
 // createMaps creates the maps in the sizes that cfg asks for.

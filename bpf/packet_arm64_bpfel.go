@@ -21,6 +21,8 @@ const (
 	packetMapFlows           = "flows"
 	packetMapL7Cpus          = "l7_cpus"
 	packetMapL7Egress        = "l7_egress"
+	packetMapL7Handed        = "l7_handed"
+	packetMapL7Handing       = "l7_handing"
 	packetMapL7Ingress       = "l7_ingress"
 	packetMapL7Pairs         = "l7_pairs"
 	packetMapL7Socks         = "l7_socks"
@@ -88,6 +90,8 @@ type packetMapSpecs struct {
 	Flows     *ebpf.MapSpec `ebpf:"flows"`
 	L7Cpus    *ebpf.MapSpec `ebpf:"l7_cpus"`
 	L7Egress  *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Handed  *ebpf.MapSpec `ebpf:"l7_handed"`
+	L7Handing *ebpf.MapSpec `ebpf:"l7_handing"`
 	L7Ingress *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs   *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks   *ebpf.MapSpec `ebpf:"l7_socks"`
@@ -129,6 +133,8 @@ type packetMaps struct {
 	Flows     *ebpf.Map `ebpf:"flows"`
 	L7Cpus    *ebpf.Map `ebpf:"l7_cpus"`
 	L7Egress  *ebpf.Map `ebpf:"l7_egress"`
+	L7Handed  *ebpf.Map `ebpf:"l7_handed"`
+	L7Handing *ebpf.Map `ebpf:"l7_handing"`
 	L7Ingress *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs   *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks   *ebpf.Map `ebpf:"l7_socks"`
@@ -143,6 +149,8 @@ func (m *packetMaps) Close() error {
 		m.Flows,
 		m.L7Cpus,
 		m.L7Egress,
+		m.L7Handed,
+		m.L7Handing,
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,

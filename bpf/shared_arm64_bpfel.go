@@ -277,6 +277,8 @@ const (
 	sharedMapFlows             = "flows"
 	sharedMapL7Cpus            = "l7_cpus"
 	sharedMapL7Egress          = "l7_egress"
+	sharedMapL7Handed          = "l7_handed"
+	sharedMapL7Handing         = "l7_handing"
 	sharedMapL7Ingress         = "l7_ingress"
 	sharedMapL7Pairs           = "l7_pairs"
 	sharedMapL7Socks           = "l7_socks"
@@ -358,6 +360,8 @@ type sharedMapSpecs struct {
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	L7Cpus     *ebpf.MapSpec `ebpf:"l7_cpus"`
 	L7Egress   *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Handed   *ebpf.MapSpec `ebpf:"l7_handed"`
+	L7Handing  *ebpf.MapSpec `ebpf:"l7_handing"`
 	L7Ingress  *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs    *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks    *ebpf.MapSpec `ebpf:"l7_socks"`
@@ -417,6 +421,8 @@ type sharedMaps struct {
 	Flows      *ebpf.Map `ebpf:"flows"`
 	L7Cpus     *ebpf.Map `ebpf:"l7_cpus"`
 	L7Egress   *ebpf.Map `ebpf:"l7_egress"`
+	L7Handed   *ebpf.Map `ebpf:"l7_handed"`
+	L7Handing  *ebpf.Map `ebpf:"l7_handing"`
 	L7Ingress  *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs    *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks    *ebpf.Map `ebpf:"l7_socks"`
@@ -433,6 +439,8 @@ func (m *sharedMaps) Close() error {
 		m.Flows,
 		m.L7Cpus,
 		m.L7Egress,
+		m.L7Handed,
+		m.L7Handing,
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,

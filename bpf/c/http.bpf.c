@@ -89,7 +89,7 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 	const struct http1_out *out = &h->out;
 
 	if (out->flags & OUT_ERROR) {
-		if (h->flags & HTTP_SPOKE)
+		if (h->flags & (HTTP_SPOKE | HTTP_PROBATION))
 			http_lose(h, UNSEEN_ERROR, 0);
 		h->flags |= HTTP_FAILED;
 		return;
@@ -181,6 +181,42 @@ static long http_window(u32 turn, void *ctx)
 	f->offset += n;
 	f->len -= n;
 	return http_over(h);
+}
+
+struct http_handed {
+	struct http_conn *h;
+	const struct l7_handed *v;
+	u64 at;
+};
+
+/* The same, of what was handed over. */
+static long http_handed_window(u32 turn, void *ctx)
+{
+	struct http_handed *f = ctx;
+	u32 at = f->at, n;
+
+	if (at >= f->v->len || at >= L7_HANDED_LEN)
+		return 1;
+	n = f->v->len - at;
+	if (n > HTTP1_WINDOW)
+		n = HTTP1_WINDOW;
+	__builtin_memcpy(f->h->window.bytes, f->v->bytes + (at & (L7_HANDED_LEN - 1)), HTTP1_WINDOW);
+	f->at = at + http_step(f->h, n, STREAM_TENTATIVE, f->v->began);
+	return http_over(f->h);
+}
+
+/* What met the listener, before this socket was. */
+static __always_inline void http_pick_up(struct http_conn *h)
+{
+	struct http_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->stream.conn)};
+
+	if (!f.v)
+		return;
+	bpf_loop(L7_HANDED_LEN + HTTP_QUEUE, http_handed_window, &f, 0);
+	bpf_map_delete_elem(&l7_handed, &h->stream.conn);
+	h->dirs[STREAM_TENTATIVE].path_len = h->capture.path_len;
+	h->dirs[STREAM_TENTATIVE].trace_len = h->capture.trace_len;
+	h->stream.pending = true;
 }
 
 /* Bytes that passed unseen: harmless inside of a body. */
@@ -315,7 +351,8 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	h->key.port = client ? h->remote_port : h->local.port;
 	h->key.protocol = L7_HTTP;
 	h->key.role = l->role;
-	stream_begin(&h->stream, l->conn, client);
+	h->key.peer = l->peer;
+	stream_begin(&h->stream, l);
 	h->cookie = bpf_get_socket_cookie(skb);
 	h->netns = i->netns;
 	h->pid = i->pid;
@@ -324,6 +361,8 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	h->flags = client ? HTTP_CLIENT : 0;
 	if (l->flags & L7_NOTED)
 		h->flags |= HTTP_NOTED;
+	if (l->flags & L7_MIDDLE)
+		h->flags |= HTTP_PROBATION;
 	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
 	http1_init(&h->dirs[STREAM_INGRESS].s, client);
 	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
@@ -331,6 +370,9 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	if (l->have) {
 		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
 		http_step(h, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
+	} else if (l->flags & L7_HANDED) {
+		l->flags &= ~L7_HANDED;
+		http_pick_up(h);
 	}
 	return h;
 }
@@ -362,9 +404,19 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
 		return PASS;
 	}
-	now = bpf_ktime_get_boot_ns();
-	if (h->flags & HTTP_NOTED && !egress && !http_peer(h))
-		h->flags |= HTTP_SWITCHED;
+	/* TCP has just read the same clock for what leaves: include/net/tcp.h, tcp_wstamp_ns. */
+	now = egress ? skb->tstamp : 0;
+	if (!now)
+		now = bpf_ktime_get_ns();
+	if (h->flags & HTTP_NOTED && !egress) {
+		if (!http_peer(h))
+			h->flags |= HTTP_SWITCHED;
+		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+		if (l) {
+			l->peer = h->key.peer;
+			l->flags &= ~L7_NOTED;
+		}
+	}
 	http_commit(h, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !http_over(h))
 		http_segment(skb, h, &g, egress, now);
@@ -375,6 +427,7 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
 		if (l)
 			l->flags |= flags & HTTP_MISSED ? L7_LOST : L7_OPAQUE;
+		bpf_sk_storage_delete(&l7_http, sk);
 	}
 	return PASS;
 }
@@ -426,21 +479,23 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 {
 	struct tcp_sock *tp;
 	struct http_conn *h;
+	struct l7_sock *l;
 	bool client, fin;
 	u8 mark;
 	u64 now;
 
 	if (newstate != TCP_CLOSE || sk->sk_protocol != IPPROTO_TCP || !is_inet(sk))
 		return 0;
+	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	if (l && l->flags & L7_NOTED)
+		bpf_map_delete_elem(&l7_pairs, &l->conn);
 	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!h || !tp || !stream_lock(&h->stream))
 		return 0;
-	now = bpf_ktime_get_boot_ns();
+	now = bpf_ktime_get_ns();
 	client = h->flags & HTTP_CLIENT;
 	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
-	if (h->flags & HTTP_NOTED)
-		bpf_map_delete_elem(&l7_pairs, &h->stream.conn);
 	http_commit(h, tp->rcv_nxt - fin, now);
 	mark = h->dirs[STREAM_INGRESS].mark;
 	if (client && fin)

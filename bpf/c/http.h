@@ -43,6 +43,7 @@ enum http_flag {
 	HTTP_SWITCHED = 16,
 	HTTP_SPOKE = 32,  /* a whole head was read: it is HTTP */
 	HTTP_MISSED = 64, /* bytes were missed */
+	HTTP_PROBATION = 128,
 };
 
 struct http_conn {
@@ -131,6 +132,23 @@ static __always_inline bool http_tell(struct http_conn *h, struct http_entry *e,
 	return captured;
 }
 
+/*
+ * Where reading began in mid-stream, what looked like a request may have been a part
+ * of a body. Once there was a whole answer and nothing else is under way, both
+ * directions stand between messages, whatever went before. That first exchange is
+ * not told.
+ */
+static __always_inline void http_prove(struct http_conn *h, const struct http_entry *e, u32 mark)
+{
+	const struct http_dir *asking = &h->dirs[h->flags & HTTP_CLIENT ? STREAM_EGRESS : STREAM_INGRESS];
+
+	l7_unseen(L7_HTTP, UNSEEN_MID_STREAM, 0, e->request_bytes + e->response_bytes);
+	if (asking->mark == (u8)(mark + 1) && http1_idle(&asking->s))
+		h->flags &= ~HTTP_PROBATION;
+	else
+		h->flags |= HTTP_MISSED;
+}
+
 /* The exchange of this mark is complete. */
 __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 {
@@ -142,6 +160,10 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 	if (!h)
 		return 0;
 	e = http_entry(h, mark);
+	if (h->flags & HTTP_PROBATION) {
+		http_prove(h, e, mark);
+		return 0;
+	}
 	if (e->end < e->start)
 		e->end = e->start;
 	v.latency = e->end - e->start;

@@ -14,13 +14,17 @@
 #include "segment.h"
 #include "wire_l7.h"
 
+#define L7_HANDED_LEN 1024
+#define L7_TRIES 16
 #define L7_HEAD 32 /* bytes kept of a stream's beginning until its protocol is known */
 
 enum l7_flag {
-	L7_OPAQUE = 1, /* nothing to read here any more */
-	L7_LOST = 2,   /* what is not read is counted */
-	L7_DOUBT = 4,  /* what came is of no protocol; it is opaque once TCP took it */
-	L7_NOTED = 8,  /* there is a note in l7_pairs */
+	L7_OPAQUE = 1,	/* nothing to read here any more */
+	L7_LOST = 2,	/* what is not read is counted */
+	L7_DOUBT = 4,	/* what came is of no protocol; it is opaque once TCP took it */
+	L7_NOTED = 8,	/* there is a note in l7_pairs */
+	L7_HANDED = 16, /* the first bytes are in l7_handed */
+	L7_MIDDLE = 32, /* it is read from its middle on: what is found is on probation */
 };
 
 /* On every TCP socket that had payload. */
@@ -29,8 +33,11 @@ struct l7_sock {
 	u8 flags;    /* enum l7_flag */
 	u8 have;     /* bytes in head */
 	u8 role;     /* enum sock_role: who asks */
-	u32 start;   /* sequence number of the stream's first byte */
+	u32 asks;    /* sequence number of the first byte that the client sends, of those that are read */
+	u32 answers; /* the same of the server */
+	u32 tries;   /* segments that were looked at in mid-stream */
 	u64 conn;    /* as flow.Socket's ConnID */
+	u64 peer;    /* cgroup at the other end, where it has signed */
 	u64 began;   /* when the first byte came */
 	u8 head[L7_HEAD];
 };
@@ -54,6 +61,33 @@ struct {
 	__type(key, u64);
 	__type(value, struct l7_pair);
 } l7_pairs SEC(".maps");
+
+/*
+ * The first payload of a connection, where it met the listener because there was no
+ * socket of its own yet: TCP_DEFER_ACCEPT, Fast Open, or an ACK that was lost. The
+ * socket that is made of it picks it up. Keyed by ConnID.
+ */
+struct l7_handed {
+	u64 began;
+	u32 len;
+	u32 protocol;
+	u8 bytes[L7_HANDED_LEN + 128]; /* so that a window can be read at once, wherever it begins */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, struct l7_handed);
+} l7_handed SEC(".maps");
+
+/* Where it is put together: too big for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct l7_handed);
+} l7_handing SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -86,50 +86,142 @@ static __always_inline struct l7_sock *l7_create(struct bpf_sock *sk, struct soc
 	return l;
 }
 
+/* The first bytes of a segment, behind those that were kept; how many there are, or 0. */
+static __always_inline u32 l7_load(struct __sk_buff *skb, const struct segment *g, struct l7_begin *b, u32 have)
+{
+	u32 n = g->len;
+
+	if (n > 32)
+		n = 32;
+	asm volatile("" : "+r"(n));
+	if (n == 0 || n > 32 || bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), n))
+		return 0;
+	return n;
+}
+
+/* A payload that met a listener: the socket to come cannot see it any more. */
+static __always_inline void l7_hand_over(struct __sk_buff *skb, const struct sock_info *i, const struct segment *g)
+{
+	u64 conn = (u64)g->seq << 32 | g->ack;
+	struct l7_pair *note = bpf_map_lookup_elem(&l7_pairs, &conn);
+	u32 zero = 0, n = g->len, verdict;
+	struct l7_begin b = {};
+	struct l7_handed *v;
+
+	if (note) {
+		note->server = i->flags & FLAG_SELF ? L7_SELF : i->cgroup;
+		return;
+	}
+	n = l7_load(skb, g, &b, 0);
+	verdict = l7_detect(&b, n);
+	v = bpf_map_lookup_elem(&l7_handing, &zero);
+	if (!n || verdict == L7_NONE || verdict == L7_MAYBE || i->flags & FLAG_SELF || !v)
+		return;
+	n = g->len;
+	if (n > L7_HANDED_LEN) {
+		n = L7_HANDED_LEN;
+		l7_unseen(verdict, UNSEEN_LISTENER, 1, g->len - L7_HANDED_LEN);
+	}
+	asm volatile("" : "+r"(n));
+	if (n == 0 || n > L7_HANDED_LEN || bpf_skb_load_bytes(skb, g->offset, v->bytes, n))
+		return;
+	v->began = bpf_ktime_get_ns();
+	v->len = n;
+	v->protocol = verdict;
+	bpf_map_update_elem(&l7_handed, &conn, v, BPF_ANY);
+}
+
+/* Takes up what was handed over; true if there was something. */
+static __always_inline bool l7_picked_up(struct l7_sock *l, u32 asks, u32 answers)
+{
+	u64 conn = (u64)asks << 32 | answers;
+	struct l7_handed *v = bpf_map_lookup_elem(&l7_handed, &conn);
+
+	if (!v)
+		return false;
+	l->conn = conn;
+	l->asks = asks;
+	l->answers = answers;
+	l->began = v->began;
+	l->flags |= L7_HANDED;
+	l->protocol = v->protocol & (L7_PROTOCOLS - 1);
+	return true;
+}
+
+/*
+ * In mid-stream: a request may begin with a segment before which everything was
+ * acknowledged. What is read from there on is on probation, see http_done().
+ */
+static __always_inline void l7_enter(struct l7_sock *l, struct sock_info *i, const struct bpf_tcp_sock *tp,
+				     const struct segment *g, bool egress, u32 verdict)
+{
+	bool settled = egress ? tp->snd_una == g->seq : tp->rcv_nxt == g->seq;
+
+	if (verdict == L7_HTTP && settled) {
+		l->asks = g->seq;
+		l->answers = egress ? tp->rcv_nxt : tp->snd_nxt;
+		l->protocol = L7_HTTP;
+		l->flags |= L7_MIDDLE;
+		l->flags &= ~L7_LOST;
+		l->have = 0;
+		l->began = bpf_ktime_get_ns();
+		l7_pair(l, i);
+	} else if (l->flags & L7_LOST) {
+		return;
+	} else if (verdict != L7_NONE && verdict != L7_MAYBE) {
+		l->protocol = verdict;
+		l7_unseen(verdict, UNSEEN_MID_STREAM, 1, g->len);
+		l->flags |= verdict == L7_HTTP ? L7_LOST : L7_OPAQUE;
+	} else if (++l->tries > L7_TRIES) {
+		l->flags |= L7_OPAQUE;
+	}
+}
+
 /* A segment of a connection whose protocol is not known yet. */
 static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, struct l7_sock *l, struct sock_info *i,
 				    const struct segment *g, bool egress)
 {
 	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	u32 n, verdict, start, have = l->have & (L7_HEAD - 1), asks, answers;
 	struct l7_begin b = {};
-	u32 n = g->len, verdict, have = l->have & (L7_HEAD - 1);
+	bool client = l->role == ROLE_CLIENT;
 
 	if (!tp)
 		return;
+	start = l7_stream_start(tp, true, l->role);
+	asks = l7_stream_start(tp, false, l->role);
+	answers = client ? asks : start;
+	asks = client ? start : asks;
 	if (l->flags & L7_DOUBT) {
-		if ((s32)(tp->rcv_nxt - l->start) > 0)
+		if ((s32)(tp->rcv_nxt - asks) > 0)
 			l->flags |= L7_OPAQUE;
 		if (l->flags & L7_OPAQUE || egress)
 			return;
 	}
-	if (egress != (l->role == ROLE_CLIENT)) {
-		l->flags |= L7_OPAQUE; /* the server speaks first */
+	if (!client && !l->tries && (egress || g->seq != asks) && l7_picked_up(l, asks, answers))
+		return;
+	if (egress != client) {
+		if (!(i->flags & FLAG_PREEXISTING) && !l->tries)
+			l->flags |= L7_OPAQUE; /* the server speaks first */
 		return;
 	}
-	l->start = l7_stream_start(tp, egress, l->role);
-	if (g->seq == l->start) {
+	l->conn = (u64)asks << 32 | answers;
+	if (g->seq == asks) {
 		have = 0;
-		l->began = bpf_ktime_get_boot_ns();
+		l->began = bpf_ktime_get_ns();
 	}
 	if (have)
 		__builtin_memcpy(b.bytes, l->head, L7_HEAD);
-	if (n > 32)
-		n = 32;
-	asm volatile("" : "+r"(n));
-	if (n == 0 || n > 32 || bpf_skb_load_bytes(skb, g->offset, b.bytes + have, n))
+	n = l7_load(skb, g, &b, have);
+	if (!n)
 		return;
-	verdict = l7_detect(&b, have + n);
-	if (g->seq != l->start + have) {
-		/* In mid-stream. What looks like a protocol is said not to be seen. */
-		if (i->flags & FLAG_PREEXISTING || egress) {
-			if (verdict != L7_NONE && verdict != L7_MAYBE) {
-				l->protocol = verdict;
-				l7_unseen(verdict, UNSEEN_MID_STREAM, 1, g->len);
-			}
-			l->flags |= verdict == L7_HTTP ? L7_LOST : L7_OPAQUE;
-		}
+	if (g->seq != asks + have) {
+		/* What is ahead at ingress may be out of order: it comes again, or was missed. */
+		if (i->flags & FLAG_PREEXISTING || egress)
+			l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
 		return;
 	}
+	verdict = l7_detect(&b, have + n);
 	if (verdict == L7_MAYBE && have + g->len < L7_HEAD) {
 		__builtin_memcpy(l->head, b.bytes, L7_HEAD);
 		l->have = have + n;
@@ -140,9 +232,27 @@ static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, 
 		return;
 	}
 	l->have = have;
-	l->conn = (u64)l->start << 32 | g->ack;
+	l->asks = asks;
+	l->answers = answers;
 	l7_pair(l, i);
 	l->protocol = verdict;
+}
+
+/* What is not read of a connection is counted, and looked through for where to go on. */
+static __always_inline void l7_seek(struct __sk_buff *skb, struct bpf_sock *sk, struct l7_sock *l, struct sock_info *i,
+				    const struct segment *g, bool egress)
+{
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	struct l7_begin b = {};
+	u32 n;
+
+	if (egress == (l->role == ROLE_CLIENT) && tp) {
+		n = l7_load(skb, g, &b, 0);
+		if (n)
+			l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
+	}
+	if (l->flags & L7_LOST)
+		l7_unseen(l->protocol, UNSEEN_GAP, 0, g->len);
 }
 
 /* May not return: the protocol's program goes on in its place. */
@@ -158,18 +268,22 @@ static __always_inline void l7_packet(struct __sk_buff *skb, struct bpf_sock *sk
 
 		if (!read_segment(skb, &g) || !g.len)
 			return;
-		if (l && l->flags & L7_LOST) {
-			l7_unseen(l->protocol, UNSEEN_GAP, 0, g.len);
+		i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+		if (!i)
+			return;
+		if (i->role == ROLE_LISTENER) {
+			if (!egress)
+				l7_hand_over(skb, i, &g);
 			return;
 		}
-		i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-		if (!i || i->role == ROLE_LISTENER)
-			return;
 		if (!l)
 			l = l7_create(sk, i, egress);
 		if (!l)
 			return;
-		l7_look(skb, sk, l, i, &g, egress);
+		if (l->flags & L7_LOST)
+			l7_seek(skb, sk, l, i, &g, egress);
+		else
+			l7_look(skb, sk, l, i, &g, egress);
 		if (!l->protocol || l->flags & (L7_OPAQUE | L7_LOST))
 			return;
 	}

@@ -28,14 +28,14 @@ struct l7_stream {
 	u8 reserved[7];
 };
 
-/* Begins both directions at their first bytes. */
-static __always_inline void stream_begin(struct l7_stream *s, u64 conn, bool client)
+/* Begins both directions where the client's and the server's bytes are read from. */
+static __always_inline void stream_begin(struct l7_stream *s, const struct l7_sock *l)
 {
-	u32 asks = conn >> 32, answers = conn;
+	bool client = l->role == ROLE_CLIENT;
 
-	s->conn = conn;
-	s->next[STREAM_EGRESS] = client ? asks : answers;
-	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE] = client ? answers : asks;
+	s->conn = l->conn;
+	s->next[STREAM_EGRESS] = client ? l->asks : l->answers;
+	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE] = client ? l->answers : l->asks;
 }
 
 /*

@@ -78,8 +78,8 @@ struct exchange_report {
 	struct exchange_key key;
 	struct exchange_value value; /* of this one: count is 1 */
 	u64 cookie;
-	u64 conn; /* as flow.Socket's ConnID */
-	u64 start;
+	u64 conn;  /* as flow.Socket's ConnID */
+	u64 start; /* CLOCK_MONOTONIC, as all times of layer 7 */
 	struct endpoint local;
 	u16 remote_port;
 	u8 why;

@@ -188,7 +188,7 @@ type L7 struct {
 	Method   string // HTTP method, DNS type; "" for TLS
 	Route    string // HTTP path template like /users/{id}, DNS name, TLS server name; "" when unknown
 	Rule     string // which rule made the template: "", "collapsed", "learned"
-	Error    bool   // HTTP 5xx (4xx too for the client), DNS code other than NOERROR and NXDOMAIN, TLS alert, no answer
+	Error    bool   // HTTP 5xx, DNS code other than NOERROR and NXDOMAIN, TLS alert, no answer
 	Tally    *Tally
 	Exchange *Exchange
 	TraceID  string // of an Exchange with a traceparent, 32 hex digits; else ""
