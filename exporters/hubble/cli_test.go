@@ -115,7 +115,7 @@ func TestRealHubbleCLI(t *testing.T) {
 			"--pod web", "--pod a --pod b", "--from-pod web --to-port 80", "--pod web --port 80", "-n shop", "-n shop --pod web", "--to-namespace a --to-namespace b",
 			"--to-service db --to-namespace a", "-A", "--not --pod web --verdict FORWARDED", "--not --http-method put --not --to-namespace foo",
 			"-t drop -t trace:to-endpoint -t 129:7", "--tcp-flags syn,ack --tcp-flags FIN", "-4", "-6 --ip-version v4", "--identity host --to-workload Deployment/web",
-			"--traffic-direction Egress --drop-reason-desc POLICY_DENIED", "--http-header a:b:c --http-status 5+", "--reply", "--ip 10.0.0.0/8", "--fqdn *.x --verdict AUDIT",
+			"--traffic-direction Egress --drop-reason-desc POLICY_DENIED", "--http-header a:b:c --http-status 5+", "-t l7 --protocol http --http-path ^/a --http-url x", "--not --protocol tls --protocol dns", "--reply", "--ip 10.0.0.0/8", "--fqdn *.x --verdict AUDIT",
 			"--label a=b,!c --node-name x*", "--uuid u --not --port 1 --not --port 2", "--encrypted --interface eth0 --ip-trace-id 7 --trace-id abc", "--cluster a --service b",
 			`--allowlist {"source_pod":["x"]}{"verdict":["DROPPED"]} --denylist {"reply":[true]}`, "--snat-ip 1.2.3.4 --from-label x --to-identity 300",
 		} {
@@ -153,6 +153,59 @@ func TestRealHubbleCLI(t *testing.T) {
 		}
 	})
 	t.Run("follow", func(t *testing.T) { follow(t, c, o) })
+	t.Run("layer 7", func(t *testing.T) { layer7(t, path) })
+}
+
+// layer7 holds what the real client makes of exchanges against weir's own.
+func layer7(t *testing.T, path string) {
+	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
+	target, _ := serve(t, o)
+	c := cli{t, path, target}
+	http := recordtest.Exchange(2, flow.HTTP)
+	failed, unanswered, hostile := recordtest.Exchange(5, flow.HTTP), recordtest.Exchange(6, flow.DNS), recordtest.Exchange(7, flow.HTTP)
+	failed.L7.Exchange.Status, unanswered.L7.Exchange.Status = 503, flow.NoAnswer
+	hostile.L7.Exchange.HTTP.Path = "/\x1b[2J/%zz?{x}"
+	consume(t, o, recordtest.New(1, flow.RecordStart), http, recordtest.Tally(http, 1000), recordtest.Exchange(3, flow.DNS), recordtest.Exchange(4, flow.TLS),
+		failed, unanswered, hostile)
+	for _, f := range []struct {
+		args   []string
+		format printer.Format
+	}{{nil, printer.FormatCompact}, {[]string{"-o", "dict"}, printer.FormatDict}, {[]string{"-o", "table"}, printer.FormatTable}} {
+		if got, want := c.run(append([]string{"observe"}, f.args...)...), ours(t, o, f.format); got != want {
+			t.Errorf("%v: hubble\n%sweir\n%s", f.args, got, want)
+		}
+	}
+	for _, want := range []string{
+		"shop/shop-web-1:40000 (ID:", "<- db.example.com:8080 (world) http-response FORWARDED (HTTP/1.1 200 3ms (GET http://db.example.com:8080/users/17))",
+		`dns-response kernel FORWARDED (DNS Answer "192.0.2.7,192.0.2.8" TTL: 30 (Query cart.shop.example. A))`,
+		"l7-response FORWARDED (TLS 1.3 3ms (api.example.com, ", "-> db.example.com:8080 (world) dns-request kernel FORWARDED (DNS Query cart.shop.example. A; no answer)",
+	} {
+		if got := c.run("observe"); !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	got, want := strings.Split(c.run("observe", "-o", "json"), "\n"), strings.Split(ours(t, o, printer.FormatJSON), "\n")
+	if len(got) != len(want) || len(got) != 8 {
+		t.Fatalf("%d lines of JSON, weir has %d", len(got), len(want))
+	}
+	for i := range got {
+		if canonical(got[i]) != canonical(want[i]) {
+			t.Errorf("hubble %s\nweir   %s", got[i], want[i])
+		}
+	}
+	for args, want := range map[string]int{
+		"--type l7": 6, "-t l7 --protocol http": 3, "--protocol dns": 2, "--protocol tls": 1, "--http-status 200": 2, "--http-status 5+": 1, "--http-method get": 3,
+		`--http-path ^/users/\d+$`: 2, `--http-url ^http://db\.example\.com:8080/users`: 2, "--not --protocol http": 4, "--not --type l7": 1,
+		"--from-fqdn db.example.com": 5, "--to-fqdn db.example.com": 2, "--fqdn db.example.com --type l7": 6, "--reply": 5, "--pod shop/shop-web --protocol http": 3,
+		"--trace-id 4bf92f3577b34da6a3ce929d0e0e4736": 3, `--allowlist {"dns_query":["^cart\\.shop\\.example\\.$"]}`: 2,
+	} {
+		if n := strings.Count(c.run(append([]string{"observe"}, strings.Fields(args)...)...), "\n"); n != want {
+			t.Errorf("%s: %d flows, want %d", args, n, want)
+		}
+	}
+	if out, err := c.cmd("observe", "--http-header", "a:b").CombinedOutput(); err == nil || !strings.Contains(string(out), "keeps no headers") {
+		t.Errorf("headers: %v, %s", err, out)
+	}
 }
 
 // follow watches one new flow come out of "hubble observe -f".

@@ -3,15 +3,14 @@ package hubble
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble/filter"
 	"github.com/seed79351815/weir/exporters/hubble/pack"
 )
 
@@ -46,9 +45,12 @@ func (o *Observer) Flows(ctx context.Context, req *observerpb.GetFlowsRequest, s
 	defer o.requests.Add(-1)
 
 	s := &stream{o: o, q: q, ctx: ctx, send: send}
+	if q.want.More {
+		s.rest = q.filters.Rest()
+	}
 	var f *follower
 	if q.follow {
-		f = newFollower(q.want.Updates)
+		f = newFollower(q.want)
 		defer o.detach(f)
 	}
 	o.losses.poll(o.cfg.Now())
@@ -78,6 +80,8 @@ type stream struct {
 	sent     uint64
 	began    int64            // time of the first record that was sent
 	snapped  map[uint64]int64 // time of each flow's record in the snapshot
+	rest     *filter.Rest     // where the client asks how many more exchanges there were
+	live     bool             // records are of the present
 	lossSeq  uint64
 	pending  pending
 	lastLoss time.Time
@@ -178,6 +182,7 @@ func (s *stream) snapshot() error {
 
 // follow sends new records until ctx ends or the time is past until.
 func (s *stream) follow(f *follower) error {
+	s.live = true
 	tick := time.NewTicker(lossEvery)
 	defer tick.Stop()
 	for {
@@ -185,7 +190,7 @@ func (s *stream) follow(f *follower) error {
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		case <-f.ready:
-			done, err := s.batches(f.take(), f.updates)
+			done, err := s.batches(f)
 			if err != nil || done {
 				return err
 			}
@@ -197,11 +202,11 @@ func (s *stream) follow(f *follower) error {
 	}
 }
 
-func (s *stream) batches(list []*pack.Batch, updates bool) (done bool, err error) {
+func (s *stream) batches(f *follower) (done bool, err error) {
 	var r flow.Record
-	for _, b := range list {
+	for _, b := range f.take() {
 		for i := range b.Len() {
-			if b.Kind(i) == flow.RecordUpdate && !updates {
+			if !f.wants(b, i) {
 				continue
 			}
 			b.At(i, &r)
@@ -211,7 +216,11 @@ func (s *stream) batches(list []*pack.Batch, updates bool) (done bool, err error
 			if r.Time > s.q.until {
 				return true, nil
 			}
-			if err := s.record(&r); err != nil {
+			send := s.record
+			if b.Tally(i) {
+				send = s.tally
+			}
+			if err := send(&r); err != nil {
 				return false, err
 			}
 		}
@@ -238,38 +247,4 @@ func (s *stream) newLosses(f *follower) error {
 	}
 	s.lastLoss = now
 	return s.sendLoss()
-}
-
-func (s *stream) sendLoss() error {
-	res := &observerpb.GetFlowsResponse{
-		NodeName: s.o.cfg.NodeName, Time: timestamppb.New(s.o.cfg.Now()),
-		ResponseTypes: &observerpb.GetFlowsResponse_LostEvents{LostEvents: s.pending.next()},
-	}
-	if err := s.send(res); err != nil {
-		return fmt.Errorf("send lost events: %w", err)
-	}
-	return nil
-}
-
-// record sends r if it is wanted.
-func (s *stream) record(r *flow.Record) error {
-	if err := s.ctx.Err(); err != nil {
-		return err
-	}
-	f := s.q.message(r)
-	if f == nil {
-		return nil
-	}
-	if s.sent == 0 {
-		s.began = r.Time
-	}
-	s.sent++
-	res := &observerpb.GetFlowsResponse{
-		NodeName: s.o.cfg.NodeName, Time: timestamppb.New(time.Unix(0, r.Time)),
-		ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f},
-	}
-	if err := s.send(res); err != nil {
-		return fmt.Errorf("send flow: %w", err)
-	}
-	return nil
 }

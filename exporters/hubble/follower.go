@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/pack"
 )
 
@@ -16,6 +17,7 @@ const queueRecords = 32_768
 // follower is the queue between the observer and one client that follows.
 type follower struct {
 	updates bool // wants the updates of living flows too
+	tallies bool // and what was counted of exchanges
 	ready   chan struct{}
 
 	mu     sync.Mutex
@@ -41,8 +43,28 @@ func (s *span) add(n uint64, first, last time.Time) {
 	s.last = last
 }
 
-func newFollower(updates bool) *follower {
-	return &follower{updates: updates, ready: make(chan struct{}, 1)}
+func newFollower(w Want) *follower {
+	return &follower{updates: w.Updates, tallies: w.Tallies || w.More, ready: make(chan struct{}, 1)}
+}
+
+// of is how many of n the follower wants.
+func (f *follower) of(n counts) int {
+	want := n.events
+	if f.updates {
+		want += n.updates
+	}
+	if f.tallies {
+		want += n.tallies
+	}
+	return want
+}
+
+// wants tells whether record i of b is one for the follower.
+func (f *follower) wants(b *pack.Batch, i int) bool {
+	if b.Kind(i) == flow.RecordUpdate {
+		return f.updates
+	}
+	return f.tallies || !b.Tally(i)
 }
 
 // offer queues b, of which the follower wants want records, or drops it where

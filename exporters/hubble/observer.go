@@ -103,31 +103,42 @@ func (o *Observer) Consume(_ context.Context, batch []flow.Record) error {
 func (o *Observer) take(now time.Time, batch []flow.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	updates := slices.ContainsFunc(o.followers, func(f *follower) bool { return f.updates })
-	events := 0
+	var asked counts // what any follower asks for
+	for _, f := range o.followers {
+		asked.events++
+		asked.updates += f.of(counts{updates: 1})
+		asked.tallies += f.of(counts{tallies: 1})
+	}
+	var n counts
 	for i := range batch {
 		r := &batch[i]
-		if r.Kind != flow.RecordUpdate {
-			events++
+		wanted := asked.events
+		switch classOf(r) {
+		case classEvent:
+			n.events++
 			o.ring.add(r)
 			o.note(now, r)
+		case classUpdate:
+			n.updates++
+			wanted = asked.updates
+		case classTally:
+			n.tallies++
+			wanted = asked.tallies
+		default:
+			continue
 		}
-		if len(o.followers) > 0 && (updates || r.Kind != flow.RecordUpdate) {
+		if wanted > 0 {
 			o.scratch.Add(r)
 		}
 	}
-	o.seen += uint64(events)
-	o.rate.add(now, events)
+	o.seen += uint64(n.events)
+	o.rate.add(now, n.events)
 	if o.scratch.Len() == 0 {
 		return
 	}
 	packed := o.scratch.Seal()
 	for _, f := range o.followers {
-		want := events
-		if f.updates {
-			want = packed.Len()
-		}
-		if want > 0 && !f.offer(packed, want, now) {
+		if want := f.of(n); want > 0 && !f.offer(packed, want, now) {
 			o.slow.Add(uint64(want))
 		}
 	}
@@ -138,7 +149,11 @@ const maxNamespaces = 4096
 
 // note remembers the namespaces of a record's ends.
 func (o *Observer) note(now time.Time, r *flow.Record) {
-	for _, w := range [2]*flow.Workload{r.Flow.Client.Workload, r.Flow.Server.Workload} {
+	client, server := &r.Flow.Client, &r.Flow.Server
+	if r.Kind == flow.RecordL7 {
+		client, server = &r.L7.Client, &r.L7.Server
+	}
+	for _, w := range [2]*flow.Workload{client.Workload, server.Workload} {
 		if w == nil || w.Namespace == "" {
 			continue
 		}

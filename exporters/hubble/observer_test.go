@@ -161,6 +161,7 @@ func TestWrongRequests(t *testing.T) {
 		{&observerpb.GetFlowsRequest{Extensions: unknown}, `unknown key "acme"`},
 		{&observerpb.GetFlowsRequest{Extensions: empty}, "extensions"},
 		{&observerpb.GetFlowsRequest{Extensions: hubble.Want{Snapshot: true}.Extensions()}, "no snapshot"},
+		{&observerpb.GetFlowsRequest{Extensions: hubble.Want{Tallies: true, More: true}.Extensions()}, "cannot be combined"},
 	} {
 		err := o.Flows(t.Context(), tt.req, func(*observerpb.GetFlowsResponse) error { return nil })
 		var wrong *hubble.RequestError

@@ -44,7 +44,7 @@ func (c *Client) Records(ctx context.Context, take func([]flow.Record) error) er
 // decode reads the stream into records.
 func (c *Client) decode(ctx context.Context, records chan<- flow.Record) error {
 	d := convert.NewDecoder()
-	req := &observerpb.GetFlowsRequest{Follow: true, Extensions: Want{Updates: true, Snapshot: true}.Extensions()}
+	req := &observerpb.GetFlowsRequest{Follow: true, Extensions: Want{Updates: true, Snapshot: true, Tallies: true}.Extensions()}
 	err := c.Flows(ctx, req, func(res *observerpb.GetFlowsResponse) error {
 		f := res.GetFlow()
 		if f == nil {

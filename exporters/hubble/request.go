@@ -7,8 +7,6 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
@@ -23,60 +21,6 @@ func (e *RequestError) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *RequestError) Unwrap() error { return e.Err }
-
-// Want is what weir's own clients can ask for beyond Hubble's schema: with
-// Extensions in GetFlowsRequest.extensions.
-type Want struct {
-	Updates  bool // follow the updates of living flows too
-	Snapshot bool // begin with the latest record of each living flow
-}
-
-const (
-	wantKey      = "weir"
-	wantUpdates  = "updates"
-	wantSnapshot = "snapshot"
-)
-
-// Extensions is w for a request.
-func (w Want) Extensions() *anypb.Any {
-	s := &structpb.Struct{Fields: map[string]*structpb.Value{
-		wantKey: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			wantUpdates: structpb.NewBoolValue(w.Updates), wantSnapshot: structpb.NewBoolValue(w.Snapshot),
-		}}),
-	}}
-	a, err := anypb.New(s)
-	if err != nil { // a Struct of two booleans always marshals
-		panic(err)
-	}
-	return a
-}
-
-// parseWant reads Extensions back; what it does not know it refuses.
-func parseWant(a *anypb.Any) (w Want, err error) {
-	if a == nil {
-		return w, nil
-	}
-	var s structpb.Struct
-	if err := a.UnmarshalTo(&s); err != nil {
-		return w, fmt.Errorf("request's extensions: %w", err)
-	}
-	for k, v := range s.GetFields() {
-		if k != wantKey {
-			return w, fmt.Errorf("request's extensions: unknown key %q", k)
-		}
-		for k, v := range v.GetStructValue().GetFields() {
-			switch k {
-			case wantUpdates:
-				w.Updates = v.GetBoolValue()
-			case wantSnapshot:
-				w.Snapshot = v.GetBoolValue()
-			default:
-				return w, fmt.Errorf("request's extensions: unknown key %q", wantKey+"."+k)
-			}
-		}
-	}
-	return w, nil
-}
 
 // query is a request, checked and ready. It belongs to one goroutine.
 type query struct {

@@ -83,7 +83,7 @@ func TestFlags(t *testing.T) {
 			`{"destination_workload":[{"name":"web","kind":"Deployment"}],"source_identity":[1]}`,
 			`{"destination_workload":[{"name":"web","kind":"Deployment"}],"destination_identity":[1]}`)},
 		{"--traffic-direction Egress --drop-reason-desc policy_denied", yaml("allowlist", `{"traffic_direction":["EGRESS"],"drop_reason_desc":["POLICY_DENIED"]}`)},
-		{"--http-method get --http-status 5+ -t l7 --protocol http", yaml("allowlist", `{"protocol":["http"],"event_type":[{"type":129}],"http_status_code":["5+"],"http_method":["get"]}`)},
+		{"--http-method get --http-status 5+ -t l7 --protocol http", yaml("allowlist", `{"event_type":[{"type":129}],"http_status_code":["5+"],"protocol":["http"],"http_method":["get"]}`)},
 		{`--dns-query \.example\.$`, yaml("allowlist", `{"dns_query":["\\.example\\.$"]}`)},
 		{"--http-path it's", yaml("allowlist", `{"http_path":["it''s"]}`)},
 		{"--reply", yaml("allowlist", `{"reply":[true]}`)},
