@@ -10,13 +10,15 @@ type Name string
 
 // The programs there are. Servers listen on Spec.Address, clients dial it.
 const (
-	TCPServer  Name = "tcp-server"
-	TCPClient  Name = "tcp-client"
-	UDPServer  Name = "udp-server"
-	UDPClient  Name = "udp-client"
-	HTTPServer Name = "http-server"
-	HTTPClient Name = "http-client"
-	Ping       Name = "ping"
+	TCPServer    Name = "tcp-server"
+	TCPClient    Name = "tcp-client"
+	UDPServer    Name = "udp-server"
+	UDPClient    Name = "udp-client"
+	HTTPServer   Name = "http-server"
+	HTTPClient   Name = "http-client"
+	Ping         Name = "ping"
+	ScriptServer Name = "script-server"
+	ScriptClient Name = "script-client"
 )
 
 // Behaviour changes how a TCP role treats its connections.
@@ -30,6 +32,9 @@ const (
 	// Reset ends the connection with RST: a server after the first bytes, a
 	// client after the whole exchange.
 	Reset Behaviour = "reset"
+	// Defer makes a script server's listener wait for the first data
+	// (TCP_DEFER_ACCEPT).
+	Defer Behaviour = "defer"
 )
 
 // Spec is all that a role is told. The zero value of a number means its default.
@@ -37,7 +42,7 @@ type Spec struct {
 	Role      Name      `json:"role"`
 	Address   string    `json:"address"` // host:port; for Ping the host alone
 	Behaviour Behaviour `json:"behaviour,omitempty"`
-	Path      string    `json:"path,omitempty"` // HTTP client: default "/"
+	Path      string    `json:"path,omitempty"` // HTTP client: default "/"; of a script: the file
 
 	Count    int `json:"count,omitempty"`    // connections, sockets, requests or echoes; default 1
 	Parallel int `json:"parallel,omitempty"` // how many of them at once; default 1
