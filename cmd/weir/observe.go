@@ -40,10 +40,18 @@ flows as they come, until it is interrupted or --for is over; then --last and
 --since choose among what it captured. With --file it reads a recording.
 
 Filters of different names must all match, of values of one name any. --not turns
-the next filter round.`,
+the next filter round.
+
+An HTTP request, a DNS query or a TLS handshake is shown with its answer, as a
+flow back from the server: --from-pod names the server there, --pod either end.
+weir counts all of them and shows in full what is new, failed or slow, and samples;
+on standard error it says how many more there were like those.`,
 		Example: `  weir observe -f                                       # as they come
   weir observe --since 5m --verdict DROPPED             # what was dropped lately
   weir observe -f --from-pod shop/web --to-port 3306    # one caller, one port
+  weir observe -f --type l7 --protocol http --http-path '^/users/'
+  weir observe --since 5m --http-status 5+              # what servers failed at
+  weir observe -f --protocol dns --dns-query '\.example\.com\.$'
   weir observe --not --port 53 -o json | jq .flow       # for scripts
   weir observe --file incident.weir.gz --protocol udp   # out of a recording`,
 		Args: noArgs,
@@ -142,11 +150,18 @@ func (a *app) openPrinted(o observeOptions, req *observerpb.GetFlowsRequest, for
 
 // observeDaemon prints what the daemon kept and, with --follow, what it sees.
 func observeDaemon(ctx context.Context, c *hubble.Client, req *observerpb.GetFlowsRequest, format printer.Options) error {
+	out := printer.New(format)
+	send := out.Write
 	if format.Format != printer.FormatJSON {
 		req.FieldMask = &fieldmaskpb.FieldMask{Paths: printedFields}
+		if req.Follow {
+			req.Extensions = hubble.Want{More: true}.Extensions()
+			m := newMore(format.Err)
+			defer m.close()
+			send = m.takeOut(out.Write)
+		}
 	}
-	out := printer.New(format)
-	err := c.Flows(ctx, req, out.Write)
+	err := c.Flows(ctx, req, send)
 	var wrong *hubble.RequestError
 	switch {
 	case ctx.Err() != nil:

@@ -20,6 +20,8 @@ type printSink struct {
 	req     *observerpb.GetFlowsRequest
 	convert *convert.Converter
 	filters *filter.Set
+	rest    *filter.Rest
+	more    *more // nil for JSON
 	out     *printer.Printer
 	json    bool
 	stop    func() // ends the pipeline: nobody wants more
@@ -40,10 +42,14 @@ func newPrintSink(req *observerpb.GetFlowsRequest, format printer.Options, node 
 	if !req.First && req.Number != math.MaxUint64 && req.Number > maxTail {
 		return nil, fmt.Errorf("--last %d: at most %d flows are kept without a daemon", req.Number, maxTail)
 	}
-	return &printSink{
-		req: req, convert: convert.New(node, thisBuild().Version), filters: filters, node: node,
+	p := &printSink{
+		req: req, convert: convert.New(node, thisBuild().Version), filters: filters, rest: filters.Rest(), node: node,
 		out: printer.New(format), json: format.Format == printer.FormatJSON, stop: stop,
-	}, nil
+	}
+	if !p.json && format.Err != nil {
+		p.more = newMore(format.Err)
+	}
+	return p, nil
 }
 
 // maxTail bounds what --last keeps in memory.
@@ -58,9 +64,16 @@ func (p *printSink) Consume(_ context.Context, batch []flow.Record) error {
 		if p.over {
 			return nil
 		}
-		// As in the daemon's ring: how a living flow's numbers grow is for weir top.
-		if batch[i].Kind != flow.RecordUpdate {
-			p.take(&batch[i])
+		switch r := &batch[i]; {
+		case r.Kind == flow.RecordUpdate:
+			// As in the daemon's ring: how a living flow's numbers grow is for weir top.
+		case r.Kind != flow.RecordL7:
+			p.take(r)
+		case r.L7 == nil:
+		case r.L7.Exchange != nil:
+			p.take(r)
+		case r.L7.Tally != nil && p.more != nil && p.wanted(r.Time):
+			p.more.add(r.L7, p.rest.Of(r.L7.Tally))
 		}
 	}
 	return nil
@@ -73,6 +86,9 @@ func (p *printSink) take(r *flow.Record) {
 	}
 	if p.json {
 		p.convert.Extend(f, r)
+	}
+	if r.Kind == flow.RecordL7 {
+		p.rest.Shown(r.L7.Exchange)
 	}
 	res := &observerpb.GetFlowsResponse{
 		ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}, NodeName: p.node, Time: f.Time,
@@ -127,7 +143,11 @@ func (p *printSink) finish() error {
 	if p.err != nil {
 		return p.err
 	}
-	return p.out.Close()
+	err := p.out.Close()
+	if p.more != nil {
+		p.more.close()
+	}
+	return err
 }
 
 // tellLosses says at the end what is missing in what was shown.

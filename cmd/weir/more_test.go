@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+func TestMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		m := newMore(&out)
+		m.add(&flow.L7{Protocol: flow.HTTP, Method: "GET", Route: "/users/{id}"}, 900)
+		time.Sleep(moreEvery / 2)
+		m.add(&flow.L7{Protocol: flow.DNS, Method: "A", Route: "db.example"}, 280)
+		m.add(&flow.L7{Protocol: flow.TLS, Route: "x.example"}, 20)
+		m.add(&flow.L7{Protocol: flow.HTTP}, 3)
+		m.add(&flow.L7{Protocol: flow.HTTP, Method: "PUT", Route: "/a"}, 1)
+		m.add(&flow.L7{Protocol: flow.HTTP, Method: "GET", Route: "/b"}, 0)
+		if out.Len() > 0 {
+			t.Errorf("said within the second: %s", &out)
+		}
+		time.Sleep(10 * moreEvery)
+		synctest.Wait()
+		want := "weir: 1,204 more like these: 900 GET /users/{id}, 280 A db.example, 20 TLS x.example, 4 others\n"
+		if out.String() != want {
+			t.Errorf("got %swant %s", &out, want)
+		}
+		out.Reset()
+		m.add(&flow.L7{Protocol: flow.HTTP, Method: "GET", Route: "/users/{id}"}, 1)
+		m.close()
+		m.close()
+		time.Sleep(10 * moreEvery)
+		synctest.Wait()
+		if want := "weir: 1 more like these: 1 GET /users/{id}\n"; out.String() != want {
+			t.Errorf("at the end got %swant %s", &out, want)
+		}
+	})
+}
+
+// Peers choose the names: neither the terminal nor the memory is theirs.
+func TestMoreHostile(t *testing.T) {
+	var out bytes.Buffer
+	m := newMore(&out)
+	for i := range 3 * moreKinds {
+		m.add(&flow.L7{Protocol: flow.HTTP, Method: "\x1b[2J", Route: fmt.Sprintf("/%d\u009b\u202e\n%s", i, strings.Repeat("x", 1000))}, uint64(1+3*moreKinds-i))
+	}
+	if len(m.like) > moreKinds+1 {
+		t.Errorf("%d kinds are kept", len(m.like))
+	}
+	m.close()
+	line := out.String()
+	if len(line) > 400 || strings.Count(line, "\n") != 1 {
+		t.Errorf("%q", line)
+	}
+	for _, r := range strings.TrimSuffix(line, "\n") {
+		if !unicode.IsPrint(r) {
+			t.Fatalf("%q gets through: %q", r, line)
+		}
+	}
+}
