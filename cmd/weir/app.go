@@ -71,6 +71,11 @@ func (a *app) with(run runner) func(*cobra.Command, []string) error {
 		for _, s := range settings.Strangers(knownSettings(), a.environ) {
 			a.log.Warn(s)
 		}
+		if cmd.GroupID == groupLook || cmd.Name() == "run" {
+			if err := a.admitSecrets(os.Geteuid()); err != nil {
+				return err
+			}
+		}
 		return run(cmd.Context(), args)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/identity"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 // feed is a pipeline from the kernel or a recording, ready to run.
@@ -50,11 +51,24 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 			return nil, err
 		}
 	}
-	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows}, resolver)
+	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows, L7: l7.Config{Unredacted: a.cfg.unredacted}}, resolver)
 	return &feed{
 		pipeline: collector.New(collector.Config{Logger: a.log, Drain: drainTime}, source, table, sinks...),
 		resolver: resolver, capture: capture, source: capture, node: hostName(),
 	}, nil
+}
+
+// admitSecrets says that what is shown may hold secrets, where that was asked for:
+// only root may.
+func (a *app) admitSecrets(uid int) error {
+	if !a.cfg.unredacted {
+		return nil
+	}
+	if uid != 0 {
+		return errors.New("--unredacted shows secrets and is for root: run weir as root, or without it")
+	}
+	a.log.Warn("unredacted: paths are shown as they were sent, secrets in them included")
+	return nil
 }
 
 // drainTime is how long sinks may finish at the end: systemd, and who presses

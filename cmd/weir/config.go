@@ -27,6 +27,7 @@ type config struct {
 	kernelBuffer settings.Size
 	interval     time.Duration
 	maxFlows     int
+	unredacted   bool
 
 	stateDir      string
 	bpfFS         string
@@ -61,6 +62,7 @@ func (c *config) captureFlags(fs *pflag.FlagSet) {
 	powerVar(fs, &c.kernelBuffer, "kernel-buffer", 64<<10, 1<<30, "ring buffer between kernel and weir")
 	durationVar(fs, &c.interval, "interval", 100*time.Millisecond, time.Minute, "how often the counters of living flows are read")
 	intVar(fs, &c.maxFlows, "max-flows", 1024, 1<<24, "flows in the flow table")
+	fs.BoolVar(&c.unredacted, "unredacted", false, "show and record paths as they were sent, with what looks like secrets in them (root only)")
 }
 
 // daemonFlags are for weir run.

@@ -54,7 +54,7 @@ func (a *app) record(ctx context.Context, path string, period time.Duration) err
 		if err != nil {
 			return nil, err
 		}
-		r := replay.NewRecorder(src, w, replay.RecorderOptions{Logger: a.log})
+		r := replay.NewRecorder(src, w, replay.RecorderOptions{Unredacted: a.cfg.unredacted, Logger: a.log})
 		// The hook lives as long as the process: nothing else uses these names.
 		names.OnWorkload(r.Workload)
 		return r, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/identity"
+	"github.com/seed79351815/weir/collector/l7"
 	"github.com/seed79351815/weir/collector/replay"
 )
 
@@ -41,7 +42,7 @@ func (o *replayOptions) open() (*replay.Source, error) {
 // replayFrom connects a recording to sinks, which it waits for.
 func (a *app) replayFrom(src *replay.Source, sinks ...collector.Sink) *feed {
 	resolver := identity.New(identity.Config{Offline: true, Logger: a.log})
-	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows}, resolver)
+	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows, L7: l7.Config{Unredacted: a.cfg.unredacted}}, resolver)
 	return &feed{
 		// Who interrupts a replay does not want the rest of it.
 		pipeline: collector.New(collector.Config{Logger: a.log, Wait: true, Drain: time.Second}, src, table, sinks...),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/ui"
 )
 
@@ -45,7 +46,7 @@ recording. In it, ? shows the keys. Without a terminal that can place a cursor
 	fs := cmd.Flags()
 	fs.StringVar(&o.filter, "filter", "", "show what matches this `text`, as after / in the screen")
 	fs.StringVar(&o.sort, "sort", "", "sort by this `column`, after - in reverse")
-	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "health"}, "what to show first")
+	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "operations", "health"}, "what to show first")
 	fs.BoolVar(&o.mouse, "mouse", false, "use the mouse; selecting text then needs the shift key")
 	durationVar(fs, &o.refresh, "refresh", 200*time.Millisecond, time.Hour, "how often it is drawn")
 	durationVar(fs, &o.period, "for", 0, maxPeriod, "stop after this time")
@@ -135,7 +136,11 @@ func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shown{view: view, health: f.Health, host: hostName(), kernel: kernelRelease(), attached: "own capture", run: f.run}, nil
+	attached := "own capture"
+	if a.cfg.unredacted {
+		attached += ", unredacted"
+	}
+	return &shown{view: view, health: withLost(f.Health, view), host: hostName(), kernel: kernelRelease(), attached: attached, run: f.run}, nil
 }
 
 func (a *app) replayTop(o topOptions) (*shown, error) {
@@ -150,8 +155,22 @@ func (a *app) replayTop(o topOptions) (*shown, error) {
 		defer clock.stop()
 		return f.run(ctx)
 	}
-	return &shown{view: view, health: f.Health, host: src.Meta().Host, kernel: src.Meta().Kernel,
+	return &shown{view: view, health: withLost(f.Health, view), host: src.Meta().Host, kernel: src.Meta().Kernel,
 		attached: "recording " + o.replay.file, recorded: true, run: run}, nil
+}
+
+// withLost adds what the view had no room for.
+func withLost(health func() collector.Health, view *aggregate.View) func() collector.Health {
+	return func() collector.Health {
+		h := health()
+		if h.Lost == nil {
+			h.Lost = map[flow.Loss]uint64{}
+		}
+		for l, n := range view.Lost() {
+			h.Lost[l] += n
+		}
+		return h
+	}
 }
 
 // withPeriod ends after --for, which is no error, and not at all for 0.

@@ -141,7 +141,7 @@ func (b *Book) Exchange(at int64, x *flow.Exchange) {
 		}
 	}
 	if !b.cfg.Unredacted {
-		x = redacted(x)
+		x = Redacted(x)
 	}
 	b.told = Told{At: at, Exchange: x, Name: n}
 	b.give(&b.told)

@@ -47,9 +47,9 @@ func secret(s shape, segment string) bool {
 	return s == token || s == email || s == hexadecimal && len(segment) >= secretHexLen
 }
 
-// redacted is an exchange with its path redacted; the same one where nothing is
+// Redacted is an exchange with its path redacted; the same one where nothing is
 // left out, else a copy.
-func redacted(x *flow.Exchange) *flow.Exchange {
+func Redacted(x *flow.Exchange) *flow.Exchange {
 	if x.HTTP == nil || x.HTTP.Method == "CONNECT" {
 		return x
 	}

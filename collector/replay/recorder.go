@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 const (
@@ -23,6 +24,7 @@ const (
 // RecorderOptions say what a Recorder does when it cannot write.
 type RecorderOptions struct {
 	KeepCapturing bool         // go on without recording; else Run ends with the error
+	Unredacted    bool         // write paths as they were sent; else without what looks like a secret
 	Logger        *slog.Logger // slog.Default()
 }
 
@@ -103,6 +105,15 @@ func (r *Recorder) Now() int64 {
 	return time.Now().UnixNano()
 }
 
+// redact takes what may be secret out of a batch, which is the recorder's own.
+func redact(batch []flow.Event) {
+	for i := range batch {
+		if x := batch[i].Exchange; x != nil {
+			batch[i].Exchange = l7.Redacted(x)
+		}
+	}
+}
+
 // write writes until the queue is closed. After a failure it only counts.
 func (r *Recorder) write(stop func()) error {
 	ticker := time.NewTicker(flushEvery)
@@ -127,6 +138,9 @@ func (r *Recorder) write(stop func()) error {
 			return
 		}
 		taken += uint64(len(batch))
+		if !r.opt.Unredacted {
+			redact(batch)
+		}
 		check(r.writer.Write(batch))
 	}
 	for {
