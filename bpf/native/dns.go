@@ -32,7 +32,7 @@ type DNSOut struct {
 
 // DNSCapture is struct dns_capture.
 type DNSCapture struct {
-	NameBytes [136]byte
+	NameBytes [264]byte
 	Address   [8][16]byte
 }
 
@@ -49,15 +49,14 @@ type DNSRun = Run[[64]byte, DNSOut, DNSCapture, [64]DNSTold]
 
 // Trim zeroes what means nothing in a capture.
 func (t *DNSTold) Trim() {
-	clear(t.NameBytes[min(int(t.NameLen), 128):])
+	clear(t.NameBytes[min(int(t.NameLen), 255):])
 	clear(t.Address[min(int(t.Addresses), len(t.Address)):])
 }
 
-// Name is as much of the question's name as was captured, labels as they are with
-// dots behind them.
+// Name is the question's name, labels as they are with dots behind them.
 func (t *DNSTold) Name() string {
 	var b strings.Builder
-	wire := t.NameBytes[:min(int(t.NameLen), 128)]
+	wire := t.NameBytes[:min(int(t.NameLen), 255)]
 	for len(wire) > 0 && wire[0] != 0 {
 		n := min(int(wire[0]), len(wire)-1)
 		b.Write(wire[1 : 1+n])

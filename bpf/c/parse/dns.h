@@ -17,7 +17,7 @@
 #include "field.h"
 #include "name.h"
 
-#define DNS_NAME 128	/* bytes kept of a name, of at most 255 */
+#define DNS_NAME 256	/* bytes kept of a name: all, of at most 255 */
 #define DNS_ADDRESSES 8 /* kept of an answer */
 #define DNS_WINDOW 128	/* bytes at a time; 8 more must be readable */
 #define DNS_TURNS 64	/* in a step, each over up to 8 bytes, or over all that is skipped */
@@ -91,7 +91,7 @@ struct dns_out {
 	u16 answers;	 /* ANCOUNT */
 	u16 addresses;	 /* answers of type A and AAAA, class IN; the first DNS_ADDRESSES were kept */
 	u16 aliases;	 /* answers of type CNAME */
-	u16 name;	 /* bytes of the question's name; the first DNS_NAME were kept; 0 without a question */
+	u16 name;	 /* bytes of the question's name; 0 without a question */
 	u32 ttl;	 /* the least of A, AAAA and CNAME answers; all ones without any */
 	u16 size;	 /* of the message */
 	u16 authorities; /* NSCOUNT */
@@ -108,7 +108,7 @@ struct dns_capture {
 
 _Static_assert(sizeof(struct dns_state) == 64, "dns_state");
 _Static_assert(sizeof(struct dns_out) == 40, "dns_out");
-_Static_assert(sizeof(struct dns_capture) == 264, "dns_capture");
+_Static_assert(sizeof(struct dns_capture) == 392, "dns_capture");
 
 #include "dns_message.h"
 #include "dns_detect.h"

@@ -246,8 +246,7 @@ static __always_inline u64 dns_name(struct dns_state *s, struct dns_capture *cap
 	u8 at = s->name;
 
 	word = name_fold(word);
-	if (at < DNS_NAME)
-		parse_store(cap->name + at, name_first(word, n));
+	parse_store(cap->name + at, name_first(word, n));
 	s->hash = name_hash(s->hash, s->acc, word, n, at);
 	s->name = at + n;
 	return word;
