@@ -9,7 +9,11 @@ import (
 	"time"
 	"unicode"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble/convert"
 )
 
 func TestMore(t *testing.T) {
@@ -66,5 +70,29 @@ func TestMoreHostile(t *testing.T) {
 		if !unicode.IsPrint(r) {
 			t.Fatalf("%q gets through: %q", r, line)
 		}
+	}
+}
+
+// Of a daemon's answer, tallies are counted and all else is printed.
+func TestMoreTakesTallies(t *testing.T) {
+	var out bytes.Buffer
+	m := newMore(&out)
+	printed := 0
+	take := m.takeOut(func(*observerpb.GetFlowsResponse) error { printed++; return nil })
+	get, c := exchange(2, 7), convert.New("node", "1")
+	for _, r := range append(flows(1), get, tallyOf(get, 1204)) {
+		f := c.Flow(&r)
+		c.Extend(f, &r)
+		if err := take(&observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := &observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_LostEvents{LostEvents: &flowpb.LostEvent{}}}
+	if err := take(lost); err != nil {
+		t.Fatal(err)
+	}
+	m.close()
+	if want := "weir: 1,204 more like these: 1,204 GET /users/{id}\n"; printed != 4 || out.String() != want {
+		t.Errorf("%d printed, said %q", printed, &out)
 	}
 }
