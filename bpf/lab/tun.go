@@ -78,22 +78,17 @@ func (h *Host) Wire() *Wire {
 }
 
 func openTUN(name string) (*os.File, error) {
-	// Without blocking, so that closing the file ends a read.
-	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR|unix.O_NONBLOCK, 0)
+	// Without blocking, so that closing the file ends a read. The runtime may poll it
+	// only when there is a device behind it.
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open /dev/net/tun: %w", err)
 	}
-	raw, err := file.SyscallConn()
-	if err == nil {
-		var set error
-		err = raw.Control(func(fd uintptr) { set = setTUN(int(fd), name) })
-		err = errors.Join(err, set)
-	}
-	if err != nil {
-		_ = file.Close()
+	if err := setTUN(fd, name); err != nil {
+		_ = unix.Close(fd)
 		return nil, fmt.Errorf("TUN device: %w", err)
 	}
-	return file, nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 func setTUN(fd int, name string) error {
