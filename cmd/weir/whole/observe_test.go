@@ -15,7 +15,10 @@ type line struct {
 	Flow struct {
 		Source      party
 		Destination party
-		Extensions  struct{ Value extensions }
+		L7          struct {
+			HTTP struct{ Code int }
+		}
+		Extensions struct{ Value extensions }
 	}
 }
 
@@ -35,6 +38,11 @@ type extensions struct {
 	Received     volume
 	Client       side
 	Server       side
+
+	// Of exchanges.
+	Method string
+	Route  string
+	HTTP   struct{ Path, Upgrade string }
 }
 
 type volume struct {

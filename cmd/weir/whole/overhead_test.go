@@ -1,6 +1,7 @@
 package whole
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -175,7 +176,7 @@ func background(b *testing.B, h *lab.Host, cmd *lab.Cmd, port string) (stop func
 	return nil
 }
 
-func median(v []float64) float64 {
+func median[T cmp.Ordered](v []T) T {
 	s := slices.Sorted(slices.Values(v))
 	return s[len(s)/2]
 }

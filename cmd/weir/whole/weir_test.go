@@ -16,7 +16,10 @@ import (
 	"github.com/seed79351815/weir/bpf/lab"
 )
 
-func TestMain(m *testing.M) { lab.Main(m) }
+func TestMain(m *testing.M) {
+	act()
+	lab.Main(m)
+}
 
 // binary builds weir as a user gets it, once.
 var binary = sync.OnceValues(func() (string, error) {
