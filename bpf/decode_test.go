@@ -23,7 +23,7 @@ func TestWireLayout(t *testing.T) {
 		{"cgroup_event", unsafe.Sizeof(sharedCgroupEvent{}), 544},
 		{"dns_event", unsafe.Sizeof(sharedDnsEvent{}), 1296},
 		{"flow_key", unsafe.Sizeof(sharedFlowKey{}), 56},
-		{"flow_value", unsafe.Sizeof(sharedFlowValue{}), 120},
+		{"flow_value", unsafe.Sizeof(sharedFlowValue{}), 128},
 		{"drop_key", unsafe.Sizeof(sharedDropKey{}), 56},
 		{"drop_value", unsafe.Sizeof(sharedDropValue{}), 16},
 		{"cpu_stats", unsafe.Sizeof(sharedCpuStats{}), 72},

@@ -13,6 +13,7 @@ import (
 var sharedNames = [...]string{
 	"sockets", "flows", "drops", "events", "stats",
 	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "l7_handed", "l7_handing", "exchanges", "operations",
+	"dns_rooms", "lookups", "lookup_notes",
 }
 
 // createMaps creates the maps in the sizes that cfg asks for.

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	packetMapDnsRooms        = "dns_rooms"
 	packetMapDrops           = "drops"
 	packetMapEvents          = "events"
 	packetMapFlows           = "flows"
@@ -85,6 +86,7 @@ type packetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetMapSpecs struct {
+	DnsRooms  *ebpf.MapSpec `ebpf:"dns_rooms"`
 	Drops     *ebpf.MapSpec `ebpf:"drops"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Flows     *ebpf.MapSpec `ebpf:"flows"`
@@ -128,6 +130,7 @@ func (o *packetObjects) Close() error {
 //
 // It can be passed to loadPacketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetMaps struct {
+	DnsRooms  *ebpf.Map `ebpf:"dns_rooms"`
 	Drops     *ebpf.Map `ebpf:"drops"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Flows     *ebpf.Map `ebpf:"flows"`
@@ -144,6 +147,7 @@ type packetMaps struct {
 
 func (m *packetMaps) Close() error {
 	return _PacketClose(
+		m.DnsRooms,
 		m.Drops,
 		m.Events,
 		m.Flows,

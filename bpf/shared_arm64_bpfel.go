@@ -151,6 +151,9 @@ type sharedFlowValue struct {
 	IcmpType uint8
 	IcmpCode uint8
 	Comm     [16]uint8
+	Protocol uint8
+	Doubts   uint8
+	Reserved [6]uint8
 }
 
 type sharedHttpEvent struct {
@@ -179,6 +182,12 @@ type sharedL7Cpu struct {
 	}
 }
 
+type sharedL7Pair struct {
+	_      structs.HostLayout
+	Client uint64
+	Server uint64
+}
+
 type sharedL7Protocol uint32
 
 const (
@@ -189,6 +198,53 @@ const (
 	sharedL7ProtocolL7PROTOCOLS sharedL7Protocol = 4
 )
 
+type sharedLookupEvent struct {
+	_         structs.HostLayout
+	Hdr       sharedEventHdr
+	Exchange  sharedExchangeReport
+	Ttl       uint32
+	Id        uint16
+	Type      uint16
+	Class     uint16
+	Addresses uint16
+	Aliases   uint16
+	NameLen   uint8
+	Reserved  uint8
+	Name      [256]uint8
+	Address   [8][16]uint8
+}
+
+type sharedLookupKey struct {
+	_         structs.HostLayout
+	Cookie    uint64
+	Name      uint64
+	Remote    sharedEndpoint
+	Id        uint16
+	Type      uint16
+	Class     uint16
+	Role      uint8
+	Reserved  uint8
+	Reserved2 uint32
+}
+
+type sharedLookupNote struct {
+	_     structs.HostLayout
+	Name  uint64
+	Port  uint16
+	Id    uint16
+	Type  uint16
+	Class uint16
+}
+
+type sharedLookupValue struct {
+	_        structs.HostLayout
+	Exchange sharedExchangeReport
+	Self     uint8
+	NameLen  uint8
+	Reserved [6]uint8
+	Name     [256]uint8
+}
+
 type sharedLoss uint32
 
 const (
@@ -198,6 +254,7 @@ const (
 	sharedLossLOSS_STORAGE_FAILED      sharedLoss = 3
 	sharedLossLOSS_PACKET_UNREADABLE   sharedLoss = 4
 	sharedLossLOSS_EXCHANGE_TABLE_FULL sharedLoss = 5
+	sharedLossLOSS_LOOKUP_TABLE_FULL   sharedLoss = 6
 	sharedLossLOSS_MAX                 sharedLoss = 8
 )
 
@@ -271,6 +328,7 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	sharedMapDnsRooms          = "dns_rooms"
 	sharedMapDrops             = "drops"
 	sharedMapEvents            = "events"
 	sharedMapExchanges         = "exchanges"
@@ -282,6 +340,8 @@ const (
 	sharedMapL7Ingress         = "l7_ingress"
 	sharedMapL7Pairs           = "l7_pairs"
 	sharedMapL7Socks           = "l7_socks"
+	sharedMapLookupNotes       = "lookup_notes"
+	sharedMapLookups           = "lookups"
 	sharedMapOperations        = "operations"
 	sharedMapSockets           = "sockets"
 	sharedMapStats             = "stats"
@@ -296,6 +356,7 @@ const (
 	sharedVarL7Interval        = "l7_interval"
 	sharedVarL7ProtocolType    = "l7_protocol_type"
 	sharedVarL7Slow            = "l7_slow"
+	sharedVarLookupEventType   = "lookup_event_type"
 	sharedVarLossType          = "loss_type"
 	sharedVarOrdinaryReasons   = "ordinary_reasons"
 	sharedVarSelfTgid          = "self_tgid"
@@ -354,20 +415,23 @@ type sharedProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sharedMapSpecs struct {
-	Drops      *ebpf.MapSpec `ebpf:"drops"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	Exchanges  *ebpf.MapSpec `ebpf:"exchanges"`
-	Flows      *ebpf.MapSpec `ebpf:"flows"`
-	L7Cpus     *ebpf.MapSpec `ebpf:"l7_cpus"`
-	L7Egress   *ebpf.MapSpec `ebpf:"l7_egress"`
-	L7Handed   *ebpf.MapSpec `ebpf:"l7_handed"`
-	L7Handing  *ebpf.MapSpec `ebpf:"l7_handing"`
-	L7Ingress  *ebpf.MapSpec `ebpf:"l7_ingress"`
-	L7Pairs    *ebpf.MapSpec `ebpf:"l7_pairs"`
-	L7Socks    *ebpf.MapSpec `ebpf:"l7_socks"`
-	Operations *ebpf.MapSpec `ebpf:"operations"`
-	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
+	DnsRooms    *ebpf.MapSpec `ebpf:"dns_rooms"`
+	Drops       *ebpf.MapSpec `ebpf:"drops"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	Exchanges   *ebpf.MapSpec `ebpf:"exchanges"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	L7Cpus      *ebpf.MapSpec `ebpf:"l7_cpus"`
+	L7Egress    *ebpf.MapSpec `ebpf:"l7_egress"`
+	L7Handed    *ebpf.MapSpec `ebpf:"l7_handed"`
+	L7Handing   *ebpf.MapSpec `ebpf:"l7_handing"`
+	L7Ingress   *ebpf.MapSpec `ebpf:"l7_ingress"`
+	L7Pairs     *ebpf.MapSpec `ebpf:"l7_pairs"`
+	L7Socks     *ebpf.MapSpec `ebpf:"l7_socks"`
+	LookupNotes *ebpf.MapSpec `ebpf:"lookup_notes"`
+	Lookups     *ebpf.MapSpec `ebpf:"lookups"`
+	Operations  *ebpf.MapSpec `ebpf:"operations"`
+	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
 }
 
 // sharedVariableSpecs contains global variables before they are loaded into the kernel.
@@ -385,6 +449,7 @@ type sharedVariableSpecs struct {
 	L7Interval        *ebpf.VariableSpec `ebpf:"l7_interval"`
 	L7ProtocolType    *ebpf.VariableSpec `ebpf:"l7_protocol_type"`
 	L7Slow            *ebpf.VariableSpec `ebpf:"l7_slow"`
+	LookupEventType   *ebpf.VariableSpec `ebpf:"lookup_event_type"`
 	LossType          *ebpf.VariableSpec `ebpf:"loss_type"`
 	OrdinaryReasons   *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.VariableSpec `ebpf:"self_tgid"`
@@ -415,24 +480,28 @@ func (o *sharedObjects) Close() error {
 //
 // It can be passed to loadSharedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sharedMaps struct {
-	Drops      *ebpf.Map `ebpf:"drops"`
-	Events     *ebpf.Map `ebpf:"events"`
-	Exchanges  *ebpf.Map `ebpf:"exchanges"`
-	Flows      *ebpf.Map `ebpf:"flows"`
-	L7Cpus     *ebpf.Map `ebpf:"l7_cpus"`
-	L7Egress   *ebpf.Map `ebpf:"l7_egress"`
-	L7Handed   *ebpf.Map `ebpf:"l7_handed"`
-	L7Handing  *ebpf.Map `ebpf:"l7_handing"`
-	L7Ingress  *ebpf.Map `ebpf:"l7_ingress"`
-	L7Pairs    *ebpf.Map `ebpf:"l7_pairs"`
-	L7Socks    *ebpf.Map `ebpf:"l7_socks"`
-	Operations *ebpf.Map `ebpf:"operations"`
-	Sockets    *ebpf.Map `ebpf:"sockets"`
-	Stats      *ebpf.Map `ebpf:"stats"`
+	DnsRooms    *ebpf.Map `ebpf:"dns_rooms"`
+	Drops       *ebpf.Map `ebpf:"drops"`
+	Events      *ebpf.Map `ebpf:"events"`
+	Exchanges   *ebpf.Map `ebpf:"exchanges"`
+	Flows       *ebpf.Map `ebpf:"flows"`
+	L7Cpus      *ebpf.Map `ebpf:"l7_cpus"`
+	L7Egress    *ebpf.Map `ebpf:"l7_egress"`
+	L7Handed    *ebpf.Map `ebpf:"l7_handed"`
+	L7Handing   *ebpf.Map `ebpf:"l7_handing"`
+	L7Ingress   *ebpf.Map `ebpf:"l7_ingress"`
+	L7Pairs     *ebpf.Map `ebpf:"l7_pairs"`
+	L7Socks     *ebpf.Map `ebpf:"l7_socks"`
+	LookupNotes *ebpf.Map `ebpf:"lookup_notes"`
+	Lookups     *ebpf.Map `ebpf:"lookups"`
+	Operations  *ebpf.Map `ebpf:"operations"`
+	Sockets     *ebpf.Map `ebpf:"sockets"`
+	Stats       *ebpf.Map `ebpf:"stats"`
 }
 
 func (m *sharedMaps) Close() error {
 	return _SharedClose(
+		m.DnsRooms,
 		m.Drops,
 		m.Events,
 		m.Exchanges,
@@ -444,6 +513,8 @@ func (m *sharedMaps) Close() error {
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,
+		m.LookupNotes,
+		m.Lookups,
 		m.Operations,
 		m.Sockets,
 		m.Stats,
@@ -465,6 +536,7 @@ type sharedVariables struct {
 	L7Interval        *ebpf.Variable `ebpf:"l7_interval"`
 	L7ProtocolType    *ebpf.Variable `ebpf:"l7_protocol_type"`
 	L7Slow            *ebpf.Variable `ebpf:"l7_slow"`
+	LookupEventType   *ebpf.Variable `ebpf:"lookup_event_type"`
 	LossType          *ebpf.Variable `ebpf:"loss_type"`
 	OrdinaryReasons   *ebpf.Variable `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.Variable `ebpf:"self_tgid"`

@@ -20,6 +20,7 @@ var lossNames = [...]string{
 	sharedLossLOSS_PACKET_UNREADABLE: "packet_unreadable",
 	// The exchanges are in the totals: lost is with whom and about what they were.
 	sharedLossLOSS_EXCHANGE_TABLE_FULL: "exchange_table_full",
+	sharedLossLOSS_LOOKUP_TABLE_FULL:   "lookup_table_full",
 }
 
 // unseenNames are the causes by enum unseen of c/wire_l7.h.

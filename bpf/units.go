@@ -51,6 +51,10 @@ func units() []unit {
 			{"http_ingress", attachTail, "cgroup_skb/ingress", "HTTP/1: what sockets receive", "no HTTP requests", false},
 			{"http_close", attachTracing, "tp_btf/inet_sock_set_state", "HTTP/1: what a connection ended in the middle of", "answers that end with their connection are not seen", false},
 		}},
+		{name: "lookup", spec: loadLookup, protocol: flow.DNS, hooks: []hook{
+			{"lookup_egress", attachTail, "cgroup_skb/egress", "DNS: questions that sockets send, answers that they give", "no DNS lookups", false},
+			{"lookup_ingress", attachTail, "cgroup_skb/ingress", "DNS: answers that sockets receive, questions that they are asked", "no DNS lookups", false},
+		}},
 		{name: "socket", spec: loadSocket, hooks: []hook{
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
 			{"socket_sendmsg4", attachCgroup, "cgroup/sendmsg4", "the peer that an application named, before NAT", "a UDP flow through NAT shows as two", false},

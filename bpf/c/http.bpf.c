@@ -5,7 +5,6 @@
  * state when rcv_nxt says that TCP took it. Outcomes are told then, not before.
  */
 #include "http.h"
-#include "sock.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -24,12 +23,12 @@ static __always_inline void http_lose(struct http_conn *h, u8 reason, u64 bytes)
 
 static __always_inline struct http_dir *http_asking(struct http_conn *h)
 {
-	return &h->dirs[h->flags & HTTP_CLIENT ? STREAM_EGRESS : STREAM_INGRESS];
+	return &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
 }
 
 static __always_inline struct http_dir *http_answering(struct http_conn *h)
 {
-	return &h->dirs[h->flags & HTTP_CLIENT ? STREAM_INGRESS : STREAM_EGRESS];
+	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
 }
 
 static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d)
@@ -100,7 +99,7 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 		http_take_request(h, d);
 		return;
 	}
-	if (http_take_answer(h, d, now) && !(h->flags & HTTP_CLIENT)) {
+	if (http_take_answer(h, d, now) && !h->conn.client) {
 		http_done(h, d->mark - 1);
 		http1_release(&http_asking(h)->s);
 	}
@@ -154,7 +153,7 @@ __attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 positi
 			http_message(h, d, requests, now);
 		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
 	}
-	h->stream.next[position] += len;
+	h->conn.stream.next[position] += len;
 	http_took(h, d, requests, now);
 	return len;
 }
@@ -171,9 +170,7 @@ static long http_window(u32 turn, void *ctx)
 	if (!h->dirs[position].s.skip) {
 		if (n > HTTP1_WINDOW)
 			n = HTTP1_WINDOW;
-		asm volatile("" : "+r"(n));
-		if (n == 0 || n > HTTP1_WINDOW)
-			return 1;
+		n = load_size(n, HTTP1_MASK + 1);
 		if (bpf_skb_load_bytes(f->skb, f->offset, h->window.bytes, n))
 			return 1;
 	}
@@ -208,15 +205,15 @@ static long http_handed_window(u32 turn, void *ctx)
 /* What met the listener, before this socket was. */
 static __always_inline void http_pick_up(struct http_conn *h)
 {
-	struct http_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->stream.conn)};
+	struct http_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->conn.stream.conn)};
 
 	if (!f.v)
 		return;
 	bpf_loop(L7_HANDED_LEN + HTTP_QUEUE, http_handed_window, &f, 0);
-	bpf_map_delete_elem(&l7_handed, &h->stream.conn);
+	bpf_map_delete_elem(&l7_handed, &h->conn.stream.conn);
 	h->dirs[STREAM_TENTATIVE].path_len = h->capture.path_len;
 	h->dirs[STREAM_TENTATIVE].trace_len = h->capture.trace_len;
-	h->stream.pending = true;
+	h->conn.stream.pending = true;
 }
 
 /* Bytes that passed unseen: harmless inside of a body. */
@@ -236,12 +233,12 @@ static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 no
 	u8 mark = h->dirs[STREAM_INGRESS].mark;
 	u32 gap;
 
-	if (stream_taken(&h->stream, rcv_nxt))
+	if (stream_taken(&h->conn.stream, rcv_nxt))
 		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
-	gap = stream_unseen(&h->stream, rcv_nxt);
+	gap = stream_unseen(&h->conn.stream, rcv_nxt);
 	if (gap)
 		http_gap(h, STREAM_INGRESS, gap, now);
-	if (!(h->flags & HTTP_CLIENT))
+	if (!h->conn.client)
 		return;
 	for (int n = 0; n < HTTP_QUEUE; n++) {
 		if (mark == h->dirs[STREAM_INGRESS].mark)
@@ -257,9 +254,9 @@ static __always_inline void http_again(struct http_conn *h)
 {
 	struct http_dir *in = &h->dirs[STREAM_INGRESS];
 
-	if (!(h->flags & HTTP_CLIENT)) {
+	if (!h->conn.client) {
 		/* What was tried may have written into the capture. */
-		if (h->stream.pending && in->s.total)
+		if (h->conn.stream.pending && in->s.total)
 			in->spoilt = 1;
 		h->capture.path_len = in->path_len;
 		h->capture.trace_len = in->trace_len;
@@ -273,9 +270,9 @@ static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn
 	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
 	struct http_feed f = {.skb = skb, .h = h, .now = now, .position = position};
 
-	if (!egress && stream_again(&h->stream, g))
+	if (!egress && stream_again(&h->conn.stream, g))
 		http_again(h);
-	ahead = stream_trim(&h->stream, g, position);
+	ahead = stream_trim(&h->conn.stream, g, position);
 	if (!g->len)
 		return;
 	/* What arrives out of order waits: TCP may never take it. */
@@ -289,42 +286,7 @@ static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn
 	if (!egress) {
 		h->dirs[position].path_len = h->capture.path_len;
 		h->dirs[position].trace_len = h->capture.trace_len;
-		h->stream.pending = true;
-	}
-}
-
-/* The server's signature, with the client's first answer; false if the connection is weir's own. */
-static __always_inline bool http_peer(struct http_conn *h)
-{
-	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &h->stream.conn);
-	bool own = false;
-
-	h->flags &= ~HTTP_NOTED;
-	if (pair) {
-		own = pair->server == L7_SELF;
-		h->key.peer = pair->server;
-		bpf_map_delete_elem(&l7_pairs, &h->stream.conn);
-	}
-	return !own;
-}
-
-static __always_inline void http_ends(struct http_conn *h, struct bpf_sock *sk)
-{
-	h->local.reserved = 0;
-	h->local.port = sk->src_port;
-	h->remote_port = bpf_ntohs(sk->dst_port);
-	if (sk->family == AF_INET) {
-		map_v4(h->local.addr, sk->src_ip4);
-		map_v4(h->key.remote, sk->dst_ip4);
-	} else {
-		u32 v6[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
-
-		__builtin_memcpy(h->local.addr, v6, 16);
-		v6[0] = sk->dst_ip6[0];
-		v6[1] = sk->dst_ip6[1];
-		v6[2] = sk->dst_ip6[2];
-		v6[3] = sk->dst_ip6[3];
-		__builtin_memcpy(h->key.remote, v6, 16);
+		h->conn.stream.pending = true;
 	}
 }
 
@@ -345,22 +307,9 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 		l7_unseen(L7_HTTP, UNSEEN_STORAGE, 1, 0);
 		return NULL;
 	}
-	client = l->role == ROLE_CLIENT;
-	http_ends(h, sk);
-	h->key.cgroup = i->cgroup;
-	h->key.port = client ? h->remote_port : h->local.port;
-	h->key.protocol = L7_HTTP;
-	h->key.role = l->role;
-	h->key.peer = l->peer;
-	stream_begin(&h->stream, l);
-	h->cookie = bpf_get_socket_cookie(skb);
-	h->netns = i->netns;
-	h->pid = i->pid;
-	__builtin_memcpy(h->comm, i->comm, COMM_LEN);
+	conn_begin(&h->conn, skb, sk, l, i);
+	client = h->conn.client;
 	h->captured = HTTP_NOT_CAPTURED;
-	h->flags = client ? HTTP_CLIENT : 0;
-	if (l->flags & L7_NOTED)
-		h->flags |= HTTP_NOTED;
 	if (l->flags & L7_MIDDLE)
 		h->flags |= HTTP_PROBATION;
 	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
@@ -397,9 +346,9 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	if (!h)
 		h = http_begin(skb, sk, egress);
 	tp = bpf_tcp_sock(sk);
-	if (!h || !tp || (!g.len && !h->stream.pending))
+	if (!h || !tp || (!g.len && !h->conn.stream.pending))
 		return PASS;
-	if (!stream_lock(&h->stream)) {
+	if (!stream_lock(&h->conn.stream)) {
 		if (g.len)
 			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
 		return PASS;
@@ -408,21 +357,14 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	now = egress ? skb->tstamp : 0;
 	if (!now)
 		now = bpf_ktime_get_ns();
-	if (h->flags & HTTP_NOTED && !egress) {
-		if (!http_peer(h))
-			h->flags |= HTTP_SWITCHED;
-		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-		if (l) {
-			l->peer = h->key.peer;
-			l->flags &= ~L7_NOTED;
-		}
-	}
+	if (h->conn.noted && !egress && !conn_peer(&h->conn, bpf_sk_storage_get(&l7_socks, sk, 0, 0)))
+		h->flags |= HTTP_SWITCHED;
 	http_commit(h, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !http_over(h))
 		http_segment(skb, h, &g, egress, now);
 	flags = h->flags;
-	settled = !h->stream.pending;
-	stream_unlock(&h->stream);
+	settled = !h->conn.stream.pending;
+	stream_unlock(&h->conn.stream);
 	if (flags & (HTTP_FAILED | HTTP_MISSED) || (flags & HTTP_SWITCHED && settled)) {
 		l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
 		if (l)
@@ -487,14 +429,18 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 	if (newstate != TCP_CLOSE || sk->sk_protocol != IPPROTO_TCP || !is_inet(sk))
 		return 0;
 	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	if (l && l->flags & L7_NOTED)
-		bpf_map_delete_elem(&l7_pairs, &l->conn);
+	if (!l)
+		return 0;
 	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!h || !tp || !stream_lock(&h->stream))
+	if (!h || !tp || !stream_lock(&h->conn.stream)) {
+		conn_unnote(l);
 		return 0;
+	}
 	now = bpf_ktime_get_ns();
-	client = h->flags & HTTP_CLIENT;
+	if (h->conn.noted && !conn_peer(&h->conn, l))
+		h->flags |= HTTP_SWITCHED;
+	client = h->conn.client;
 	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
 	http_commit(h, tp->rcv_nxt - fin, now);
 	mark = h->dirs[STREAM_INGRESS].mark;
@@ -505,6 +451,6 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 	if (!client && oldstate != TCP_ESTABLISHED && oldstate != TCP_CLOSE_WAIT && !sk->sk_err)
 		http_finish(h, &h->dirs[STREAM_EGRESS]);
 	http_abandon(h, now);
-	stream_unlock(&h->stream);
+	stream_unlock(&h->conn.stream);
 	return 0;
 }

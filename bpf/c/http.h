@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include "l7_count.h"
-#include "l7_stream.h"
+#include "l7_conn.h"
 #include "parse/http1.h"
 
 #define HTTP_QUEUE 8 /* requests that may wait; a power of two */
@@ -37,8 +36,6 @@ struct http_entry {
 };
 
 enum http_flag {
-	HTTP_CLIENT = 1,
-	HTTP_NOTED = 4, /* the note in l7_pairs is still there */
 	HTTP_FAILED = 8,
 	HTTP_SWITCHED = 16,
 	HTTP_SPOKE = 32,  /* a whole head was read: it is HTTP */
@@ -47,19 +44,11 @@ enum http_flag {
 };
 
 struct http_conn {
-	struct l7_stream stream;
-	struct exchange_key key; /* but for operation, status and bucket */
-	u64 cookie;
-	u64 last; /* when the last payload of a response came or went */
-	struct endpoint local;
-	u16 remote_port;
-	u8 flags; /* enum http_flag */
-	u8 kept;  /* bytes in the window that came before the first segment that is read */
-	u32 netns;
-	u32 pid;
-	u8 comm[COMM_LEN];
+	struct l7_conn conn;
+	u64 last;     /* when the last payload of a response came or went */
 	u16 captured; /* mark of the request that the capture is of */
-	u16 reserved[3];
+	u8 flags;     /* enum http_flag */
+	u8 reserved[5];
 	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;
@@ -76,7 +65,7 @@ struct {
 
 static __always_inline bool http_requests(const struct http_conn *h, bool egress)
 {
-	return (h->flags & HTTP_CLIENT ? 1 : 0) == egress;
+	return h->conn.client == egress;
 }
 
 static __always_inline struct http_entry *http_entry(struct http_conn *h, u32 mark)
@@ -89,35 +78,16 @@ static __always_inline bool http_failed(u16 status)
 	return status >= 500; /* no answer, too */
 }
 
-static __always_inline void http_report(struct exchange_report *r, const struct http_conn *h,
-					const struct http_entry *e)
-{
-	r->value.count = 1;
-	r->value.latency = e->end - e->start;
-	r->value.request_bytes = e->request_bytes;
-	r->value.response_bytes = e->response_bytes;
-	r->cookie = h->cookie;
-	r->conn = h->stream.conn;
-	r->start = e->start;
-	r->local = h->local;
-	r->remote_port = h->remote_port;
-	r->transport = IPPROTO_TCP;
-	r->netns = h->netns;
-	r->pid = h->pid;
-	__builtin_memcpy(r->comm, h->comm, COMM_LEN);
-}
-
 /* Tells of an exchange in full. */
-static __always_inline bool http_tell(struct http_conn *h, struct http_entry *e, u16 mark, u8 why)
+static __always_inline bool http_tell(struct http_conn *h, const struct http_entry *e, const struct exchange_value *v,
+				      u16 mark, u8 why)
 {
 	bool captured = h->captured == mark;
 	struct http_event *ev = event_reserve(EVENT_HTTP, sizeof(*ev));
 
 	if (!ev)
 		return false;
-	ev->exchange.key = h->key;
-	http_report(&ev->exchange, h, e);
-	ev->exchange.key.operation = e->operation;
+	conn_report(&h->conn, &ev->exchange, v, e->start);
 	ev->exchange.why = why;
 	ev->method = e->method;
 	ev->reserved = 0;
@@ -140,7 +110,7 @@ static __always_inline bool http_tell(struct http_conn *h, struct http_entry *e,
  */
 static __always_inline void http_prove(struct http_conn *h, const struct http_entry *e, u32 mark)
 {
-	const struct http_dir *asking = &h->dirs[h->flags & HTTP_CLIENT ? STREAM_EGRESS : STREAM_INGRESS];
+	const struct http_dir *asking = &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
 
 	l7_unseen(L7_HTTP, UNSEEN_MID_STREAM, 0, e->request_bytes + e->response_bytes);
 	if (asking->mark == (u8)(mark + 1) && http1_idle(&asking->s))
@@ -153,6 +123,7 @@ static __always_inline void http_prove(struct http_conn *h, const struct http_en
 __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 {
 	struct exchange_value v = {.count = 1};
+	struct exchange_key k;
 	struct http_entry *e;
 	bool first;
 	u8 why;
@@ -169,12 +140,13 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 	v.latency = e->end - e->start;
 	v.request_bytes = e->request_bytes;
 	v.response_bytes = e->response_bytes;
-	h->key.operation = e->operation;
-	h->key.status = e->status;
-	h->key.bucket = l7_bucket(v.latency);
-	first = l7_add(&h->key, &v);
+	k = h->conn.key; /* on the stack: 6.1 takes no key from elsewhere here */
+	k.operation = e->operation;
+	k.status = e->status;
+	k.bucket = l7_bucket(v.latency);
+	first = l7_add(&k, &v);
 	why = l7_why(e->operation, first, http_failed(e->status), v.latency, e->end);
-	if (why && http_tell(h, e, mark & 0xff, why) && why == WHY_NEW)
+	if (why && http_tell(h, e, &v, mark & 0xff, why) && why == WHY_NEW)
 		l7_remember(e->operation);
 	return 0;
 }

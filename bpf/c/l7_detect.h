@@ -91,12 +91,10 @@ static __always_inline u32 l7_load(struct __sk_buff *skb, const struct segment *
 {
 	u32 n = g->len;
 
-	if (n > 32)
-		n = 32;
-	asm volatile("" : "+r"(n));
-	if (n == 0 || n > 32 || bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), n))
+	if (!n)
 		return 0;
-	return n;
+	n = load_size(n > 32 ? 32 : n, 32);
+	return bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), n) ? 0 : n;
 }
 
 /* A payload that met a listener: the socket to come cannot see it any more. */
@@ -122,8 +120,8 @@ static __always_inline void l7_hand_over(struct __sk_buff *skb, const struct soc
 		n = L7_HANDED_LEN;
 		l7_unseen(verdict, UNSEEN_LISTENER, 1, g->len - L7_HANDED_LEN);
 	}
-	asm volatile("" : "+r"(n));
-	if (n == 0 || n > L7_HANDED_LEN || bpf_skb_load_bytes(skb, g->offset, v->bytes, n))
+	n = load_size(n, L7_HANDED_LEN);
+	if (bpf_skb_load_bytes(skb, g->offset, v->bytes, n))
 		return;
 	v->began = bpf_ktime_get_ns();
 	v->len = n;

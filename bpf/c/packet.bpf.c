@@ -2,8 +2,10 @@
 /*
  * Packets of sockets, at the cgroup root, both ways. UDP, ICMP and every other
  * connectionless protocol are counted here by socket and peer. TCP is not: the
- * kernel keeps its counters, see tcp.h. Of TCP it is read what is said, see l7.h.
+ * kernel keeps its counters, see tcp.h. What is said over TCP and in DNS' datagrams
+ * is read, see l7.h and dns_datagram.h.
  */
+#include "dns_datagram.h"
 #include "l7_detect.h"
 #include "named.h"
 #include "packet.h"
@@ -294,9 +296,12 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 		__sync_fetch_and_add(&c->payload, skb->len - headers);
 	v->last = bpf_ktime_get_boot_ns();
 
-	if (!egress && k.protocol == IPPROTO_UDP && k.remote.port == DNS_PORT && !p.h.fragment &&
-	    !(v->flags & FLAG_SELF))
+	if (k.protocol != IPPROTO_UDP || p.h.fragment)
+		return PASS;
+	if (!egress && !(v->flags & FLAG_SELF) &&
+	    (k.remote.port == DNS_PORT || (v->protocol == L7_DNS && v->role == ROLE_CLIENT)))
 		report_dns(skb, &k, v, headers, skb->len - headers);
+	dns_datagram(skb, &k, v, headers, egress);
 	return PASS;
 }
 

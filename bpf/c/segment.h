@@ -59,3 +59,16 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 	g->len = skb->len - header;
 	return true;
 }
+
+/*
+ * n, at least 1 and at most max, a power of two, in a way that every verifier sees: 6.1
+ * learns nothing from a comparison with zero.
+ */
+static __always_inline u32 load_size(u32 n, u32 max)
+{
+	n--;
+	asm volatile("" : "+r"(n)); /* the compiler knows the range, and would leave the mask out */
+	n &= max - 1;
+	asm volatile("" : "+r"(n));
+	return n + 1;
+}

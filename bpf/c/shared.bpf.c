@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* No programs: the maps that all units share, and the types that Go is generated from. */
-#include "l7_count.h"
+#include "dns_lookup.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -15,3 +15,4 @@ const struct http_event *http_event_type __attribute__((unused));
 const struct l7_cpu *l7_cpu_type __attribute__((unused));
 const enum l7_protocol l7_protocol_type __attribute__((unused));
 const enum unseen unseen_type __attribute__((unused));
+const struct lookup_event *lookup_event_type __attribute__((unused));

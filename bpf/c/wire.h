@@ -147,6 +147,9 @@ struct flow_value {
 	u8 icmp_type;
 	u8 icmp_code;
 	u8 comm[COMM_LEN];
+	u8 protocol; /* enum l7_protocol, once a whole message of it was read */
+	u8 doubts;   /* datagrams that were looked at and were no such message */
+	u8 reserved[6];
 };
 
 struct drop_key {
@@ -171,6 +174,7 @@ enum loss {
 	LOSS_STORAGE_FAILED = 3,
 	LOSS_PACKET_UNREADABLE = 4,
 	LOSS_EXCHANGE_TABLE_FULL = 5, /* an exchange was counted as one of the rest */
+	LOSS_LOOKUP_TABLE_FULL = 6,   /* a question to a resolver was not counted */
 	LOSS_MAX = 8,
 };
 
@@ -184,5 +188,5 @@ _Static_assert(sizeof(struct event_hdr) == 24, "event_hdr");
 _Static_assert(sizeof(struct sock_report) == 200, "sock_report");
 _Static_assert(sizeof(struct sock_event) == 224, "sock_event");
 _Static_assert(sizeof(struct flow_key) == 56, "flow_key");
-_Static_assert(sizeof(struct flow_value) == 120, "flow_value");
+_Static_assert(sizeof(struct flow_value) == 128, "flow_value");
 _Static_assert(sizeof(struct drop_key) == 56, "drop_key");

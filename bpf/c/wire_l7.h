@@ -103,6 +103,62 @@ struct http_event {
 	u8 trace[HTTP_TRACE_LEN];
 };
 
+#define LOOKUP_NAME_LEN 256
+#define LOOKUP_ADDRESSES 8
+
+/* A question that waits for its answer: what an answer must have to be accepted. */
+struct lookup_key {
+	u64 cookie;
+	u64 name;		/* hash */
+	struct endpoint remote; /* as the application named it */
+	u16 id;
+	u16 type;
+	u16 class;
+	u8 role; /* enum sock_role: who the socket is to the other end */
+	u8 reserved;
+	u32 reserved2;
+};
+
+struct lookup_value {
+	struct exchange_report exchange; /* without the outcome */
+	u8 self;
+	u8 name_len;
+	u8 reserved[6];
+	u8 name[LOOKUP_NAME_LEN]; /* in wire form, lower case */
+};
+
+/*
+ * A client's note that it counts a question, for a server on this host. NAT between
+ * them may change addresses and the server's port; the client's port stays, but for
+ * clashes.
+ */
+struct lookup_note {
+	u64 name;
+	u16 port; /* the client's */
+	u16 id;
+	u16 type;
+	u16 class;
+};
+
+struct lookup_event {
+	struct event_hdr hdr;
+	struct exchange_report exchange;
+	u32 ttl; /* the least; all ones without any */
+	u16 id;
+	u16 type;
+	u16 class;
+	u16 addresses; /* of which LOOKUP_ADDRESSES are kept */
+	u16 aliases;
+	u8 name_len;
+	u8 reserved;
+	u8 name[LOOKUP_NAME_LEN];
+	u8 address[LOOKUP_ADDRESSES][16];
+};
+
+_Static_assert(sizeof(struct lookup_key) == 48, "lookup_key");
+_Static_assert(sizeof(struct lookup_value) == 416, "lookup_value");
+_Static_assert(sizeof(struct lookup_note) == 16, "lookup_note");
+_Static_assert(sizeof(struct lookup_event) == 576, "lookup_event");
 _Static_assert(sizeof(struct exchange_key) == 48, "exchange_key");
 _Static_assert(sizeof(struct exchange_report) == 152, "exchange_report");
 _Static_assert(sizeof(struct http_event) == 360, "http_event");

@@ -82,6 +82,8 @@ type Segment struct {
 
 	BadChecksum   bool
 	Old           bool // its timestamp is older than what the socket has seen: PAWS, RFC 7323 §5
+	NoACK         bool // without the flag
+	AckAhead      bool // it acknowledges what the socket never sent
 	BehindOptions bool // IPv6: destination options before the TCP header
 }
 
@@ -101,8 +103,14 @@ func (p *Peer) Send(segments ...Segment) error {
 		if s.RST {
 			g.flags |= flagRST
 		}
+		if s.NoACK {
+			g.flags &^= flagACK
+		}
 		if s.Old {
 			g.sent = peerClock - 1000
+		}
+		if s.AckAhead {
+			g.ack = p.next + 1<<20
 		}
 		if err := p.put(g, s.BadChecksum, s.BehindOptions); err != nil {
 			return err
@@ -114,7 +122,10 @@ func (p *Peer) Send(segments ...Segment) error {
 // put completes a segment and sends it.
 func (p *Peer) put(s *segment, badChecksum, behindOptions bool) error {
 	s.from, s.to = p.local, p.remote
-	s.ack, s.echo, s.window = p.next, p.echo, 0xffff
+	s.echo, s.window = p.echo, 0xffff
+	if s.ack == 0 {
+		s.ack = p.next
+	}
 	if s.sent == 0 {
 		p.clock++
 		s.sent = p.clock

@@ -32,13 +32,15 @@ type Call struct {
 	Part int    `json:"part"`
 }
 
-// Part is what one end of a connection does. It reads all the time, and closes
-// when the peer has finished.
+// Part is what one end of a connection does. It closes when the peer has finished.
+// It reads all the time, or, unless Eager is set, what comes before a turn at once:
+// until then it does not touch its socket.
 type Part struct {
 	Turns  []Turn        `json:"turns"`
 	Close  bool          `json:"close,omitempty"`  // it finishes after its last turn
 	Hold   time.Duration `json:"hold,omitempty"`   // before it reads
 	Buffer int           `json:"buffer,omitempty"` // of the socket for what arrives, bytes
+	Eager  bool          `json:"eager,omitempty"`
 }
 
 // Turn is what is written after so many bytes were read in all.
@@ -132,6 +134,52 @@ func scriptPlay(ctx context.Context, p Part, c *net.TCPConn, acc *account) {
 	if p.Hold > 0 {
 		pause(ctx, p.Hold)
 	}
+	talk := scriptTalk
+	if p.Eager {
+		talk = scriptTalkAtOnce
+	}
+	err := talk(p, c, &conn)
+	acc.add(conn, 0, true, err)
+}
+
+// scriptTalk hears what comes before a turn, and says the turn.
+func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
+	buf := make([]byte, 64<<10)
+	for _, turn := range p.Turns {
+		for left := turn.After - int(conn.Received); left > 0; left = turn.After - int(conn.Received) {
+			if err := lowWater(c, left); err != nil {
+				return err
+			}
+			n, err := c.Read(buf)
+			conn.Received += uint64(n)
+			if err == io.EOF {
+				return io.ErrUnexpectedEOF
+			}
+			if err != nil {
+				return err
+			}
+		}
+		n, err := c.Write(turn.Say)
+		conn.Sent += uint64(n)
+		if err != nil {
+			return err
+		}
+	}
+	if p.Close {
+		if err := c.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	if err := lowWater(c, 1); err != nil {
+		return err
+	}
+	n, err := io.Copy(io.Discard, c)
+	conn.Received += uint64(n)
+	return err
+}
+
+// scriptTalkAtOnce hears beside what it says.
+func scriptTalkAtOnce(p Part, c *net.TCPConn, conn *Conn) error {
 	read := make(chan int, 1)
 	spoken := make(chan error, 1)
 	go func() {
@@ -144,7 +192,7 @@ func scriptPlay(ctx context.Context, p Part, c *net.TCPConn, acc *account) {
 	if e := <-spoken; err == nil {
 		err = e
 	}
-	acc.add(conn, 0, true, err)
+	return err
 }
 
 // scriptListen reads to the peer's end, and tells how much it has in all.
