@@ -93,8 +93,11 @@ static __always_inline u32 l7_load(struct __sk_buff *skb, const struct segment *
 
 	if (!n)
 		return 0;
-	n = load_size(n > 32 ? 32 : n, 32);
-	return bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), n) ? 0 : n;
+	if (n > 32)
+		n = 32;
+	if (bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), load_size(n, 32)))
+		return 0;
+	return n;
 }
 
 /* A payload that met a listener: the socket to come cannot see it any more. */
