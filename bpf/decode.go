@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7/ja4"
 )
 
 // decoder turns the wire's bytes into events. It is used by one goroutine.
@@ -13,6 +14,7 @@ type decoder struct {
 	offset    int64 // CLOCK_BOOTTIME to Unix time
 	monotonic int64 // CLOCK_MONOTONIC to Unix time
 	listeners listeners
+	hello     ja4.Hello // reused
 }
 
 // cast views raw as a T of exactly its length. Ring samples are 8-byte aligned
@@ -75,6 +77,14 @@ func (d *decoder) event(raw []byte, ev *flow.Event) (ok bool, err error) {
 		}
 		ev.Kind, ev.Exchange = flow.KindExchange, d.exchange(&e.Exchange)
 		ev.Exchange.HTTP = httpExchange(e)
+		return true, nil
+	case sharedEventKindEVENT_TLS:
+		e, ok := cast[sharedTlsEvent](raw)
+		if !ok {
+			return false, sizeError(kind, len(raw))
+		}
+		ev.Kind, ev.Exchange = flow.KindExchange, d.exchange(&e.Exchange)
+		ev.Exchange.TLS = d.handshake(e)
 		return true, nil
 	}
 	return false, fmt.Errorf("event of kind %d: unknown", h.Kind)

@@ -6,4 +6,4 @@ package bpf
 //go:generate unit -type flood_args flood c/flood.bpf.c
 //go:generate unit http1 c/parse_http1.bpf.c
 //go:generate unit dns c/parse_dns.bpf.c
-//go:generate unit tls c/parse_tls.bpf.c
+//go:generate unit parsetls c/parse_tls.bpf.c

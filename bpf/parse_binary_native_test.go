@@ -69,5 +69,5 @@ func TestTLSInTheKernelAsNatively(t *testing.T) {
 		t.Fatal(err)
 	}
 	load := func(r *native.TLSRun, s native.BinarySample, cut native.Cut) { r.Load(s.Bytes, s.Argument, cut) }
-	bothWays(t, loadKernelParser(t, loadTls, "tls_parse"), samples, load, native.ParseTLS, func(r *native.TLSRun) { r.NS = 0 })
+	bothWays(t, loadKernelParser(t, loadParsetls, "tls_parse"), samples, load, native.ParseTLS, func(r *native.TLSRun) { r.NS = 0 })
 }

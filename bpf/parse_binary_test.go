@@ -34,7 +34,7 @@ func TestKernelParsesDNS(t *testing.T) {
 }
 
 func TestKernelParsesTLS(t *testing.T) {
-	k := loadKernelParser(t, loadTls, "tls_parse")
+	k := loadKernelParser(t, loadParsetls, "tls_parse")
 	samples, err := native.TLSSamples()
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func BenchmarkKernelDNS(b *testing.B) {
 }
 
 func BenchmarkKernelTLS(b *testing.B) {
-	k := loadKernelParser(b, loadTls, "tls_parse")
+	k := loadKernelParser(b, loadParsetls, "tls_parse")
 	samples, err := native.TLSSamples()
 	if err != nil {
 		b.Fatal(err)

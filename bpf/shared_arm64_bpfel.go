@@ -311,6 +311,32 @@ const (
 	sharedSockRoleROLE_LISTENER sharedSockRole = 3
 )
 
+type sharedTlsEvent struct {
+	_          structs.HostLayout
+	Hdr        sharedEventHdr
+	Exchange   sharedExchangeReport
+	Version    uint16
+	Cipher     uint16
+	HelloLen   uint16
+	Hints      uint8
+	Alert      uint8
+	NameLen    uint8
+	OfferedLen uint8
+	ChosenLen  uint8
+	Reserved   [5]uint8
+	Name       [128]uint8
+	Offered    [32]uint8
+	Chosen     [32]uint8
+	Hello      [1024]uint8
+}
+
+type sharedTlsHint uint32
+
+const (
+	sharedTlsHintHINT_RESUMED sharedTlsHint = 1
+	sharedTlsHintHINT_ECH     sharedTlsHint = 2
+)
+
 type sharedUnseen uint32
 
 const (
@@ -363,6 +389,8 @@ const (
 	sharedVarSockEventType     = "sock_event_type"
 	sharedVarSockFlagType      = "sock_flag_type"
 	sharedVarSockRoleType      = "sock_role_type"
+	sharedVarTlsEventType      = "tls_event_type"
+	sharedVarTlsHintType       = "tls_hint_type"
 	sharedVarUnseenType        = "unseen_type"
 	sharedVarWakeupBytes       = "wakeup_bytes"
 )
@@ -456,6 +484,8 @@ type sharedVariableSpecs struct {
 	SockEventType     *ebpf.VariableSpec `ebpf:"sock_event_type"`
 	SockFlagType      *ebpf.VariableSpec `ebpf:"sock_flag_type"`
 	SockRoleType      *ebpf.VariableSpec `ebpf:"sock_role_type"`
+	TlsEventType      *ebpf.VariableSpec `ebpf:"tls_event_type"`
+	TlsHintType       *ebpf.VariableSpec `ebpf:"tls_hint_type"`
 	UnseenType        *ebpf.VariableSpec `ebpf:"unseen_type"`
 	WakeupBytes       *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
@@ -543,6 +573,8 @@ type sharedVariables struct {
 	SockEventType     *ebpf.Variable `ebpf:"sock_event_type"`
 	SockFlagType      *ebpf.Variable `ebpf:"sock_flag_type"`
 	SockRoleType      *ebpf.Variable `ebpf:"sock_role_type"`
+	TlsEventType      *ebpf.Variable `ebpf:"tls_event_type"`
+	TlsHintType       *ebpf.Variable `ebpf:"tls_hint_type"`
 	UnseenType        *ebpf.Variable `ebpf:"unseen_type"`
 	WakeupBytes       *ebpf.Variable `ebpf:"wakeup_bytes"`
 }

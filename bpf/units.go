@@ -55,6 +55,11 @@ func units() []unit {
 			{"lookup_egress", attachTail, "cgroup_skb/egress", "DNS: questions that sockets send, answers that they give", "no DNS lookups", false},
 			{"lookup_ingress", attachTail, "cgroup_skb/ingress", "DNS: answers that sockets receive, questions that they are asked", "no DNS lookups", false},
 		}},
+		{name: "tls", spec: loadTls, protocol: flow.TLS, hooks: []hook{
+			{"tls_egress", attachTail, "cgroup_skb/egress", "TLS handshakes: what sockets send", "no TLS handshakes", false},
+			{"tls_ingress", attachTail, "cgroup_skb/ingress", "TLS handshakes: what sockets receive", "no TLS handshakes", false},
+			{"tls_close", attachTracing, "tp_btf/inet_sock_set_state", "TLS handshakes: those that had no answer", "handshakes without an answer are not seen", false},
+		}},
 		{name: "socket", spec: loadSocket, hooks: []hook{
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
 			{"socket_sendmsg4", attachCgroup, "cgroup/sendmsg4", "the peer that an application named, before NAT", "a UDP flow through NAT shows as two", false},

@@ -16,3 +16,5 @@ const struct l7_cpu *l7_cpu_type __attribute__((unused));
 const enum l7_protocol l7_protocol_type __attribute__((unused));
 const enum unseen unseen_type __attribute__((unused));
 const struct lookup_event *lookup_event_type __attribute__((unused));
+const struct tls_event *tls_event_type __attribute__((unused));
+const enum tls_hint tls_hint_type __attribute__((unused));

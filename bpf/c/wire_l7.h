@@ -155,6 +155,34 @@ struct lookup_event {
 	u8 address[LOOKUP_ADDRESSES][16];
 };
 
+#define TLS_NAME_LEN 128
+#define TLS_LIST_LEN 32
+#define TLS_HELLO_LEN 1024
+
+enum tls_hint {
+	HINT_RESUMED = 1, /* the server took a key of an earlier session */
+	HINT_ECH = 2,	  /* the client sent encrypted_client_hello, with or without meaning */
+};
+
+/* A client's hello, and what was answered. Lengths above the arrays' say that what is there was cut off. */
+struct tls_event {
+	struct event_hdr hdr;
+	struct exchange_report exchange;
+	u16 version; /* chosen, else the highest offered */
+	u16 cipher;  /* chosen; 0 without a ServerHello */
+	u16 hello_len;
+	u8 hints; /* enum tls_hint */
+	u8 alert; /* description, where one ended it */
+	u8 name_len;
+	u8 offered_len;
+	u8 chosen_len;
+	u8 reserved[5];
+	u8 name[TLS_NAME_LEN];
+	u8 offered[TLS_LIST_LEN]; /* ALPN, each protocol after its length */
+	u8 chosen[TLS_LIST_LEN];
+	u8 hello[TLS_HELLO_LEN]; /* struct tls_capture's raw */
+};
+
 _Static_assert(sizeof(struct lookup_key) == 48, "lookup_key");
 _Static_assert(sizeof(struct lookup_value) == 416, "lookup_value");
 _Static_assert(sizeof(struct lookup_note) == 16, "lookup_note");
@@ -162,3 +190,4 @@ _Static_assert(sizeof(struct lookup_event) == 576, "lookup_event");
 _Static_assert(sizeof(struct exchange_key) == 48, "exchange_key");
 _Static_assert(sizeof(struct exchange_report) == 152, "exchange_report");
 _Static_assert(sizeof(struct http_event) == 360, "http_event");
+_Static_assert(sizeof(struct tls_event) == 1408, "tls_event");

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * TLS handshakes at cgroup_skb: what leaves is certain, what arrives is tried, as in
+ * http.bpf.c. The connection is left alone as soon as its handshake was counted.
+ */
+#include "tls.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define PASS 1
+
+static __always_inline void tls_lose(struct tls_conn *h, u8 reason, u64 bytes)
+{
+	h->over = true;
+	l7_unseen(L7_TLS, reason, 1, bytes);
+}
+
+/* After every step of a direction, bytes of which were read. */
+static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool asks, u32 bytes, u64 now)
+{
+	const struct tls_out *out = &h->out;
+
+	if (out->flags & OUT_ERROR) {
+		d->said |= !asks && out->reason == TLS_RECORD && bytes == TLS_HEADER ? SAID_OTHER : SAID_LOST;
+		d->at = now;
+		return;
+	}
+	if (!(out->flags & OUT_END)) {
+		/* What is encrypted before there are keys: a server cannot mean it. */
+		if (out->flags & OUT_SWITCH && !asks)
+			d->said |= SAID_LOST;
+		return;
+	}
+	d->at = now;
+	d->bytes = bytes;
+	if (out->kind == TLS_ALERT) {
+		/* That one end has nothing more to say (0) is no outcome. */
+		d->alert = out->description;
+		if (out->description)
+			d->said |= out->level == 2 ? SAID_FATAL : SAID_WARNING;
+	} else if (out->kind != TLS_RETRY && !(d->said & SAID_HELLO)) {
+		d->said |= SAID_HELLO;
+		d->hello = *out;
+	}
+}
+
+/* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
+__attribute__((noinline)) u32 tls_read_window(struct tls_conn *h, u32 len, u32 position, u64 now)
+{
+	struct tls_dir *d;
+	bool asks;
+	u32 next;
+
+	if (!h || position >= STREAM_POSITIONS)
+		return 0;
+	d = &h->dirs[position];
+	asks = tls_asks(h, position);
+	if (d->s.skip) {
+		if (d->s.skip < len)
+			len = d->s.skip;
+		tls_skipped(&d->s, len, &h->out);
+	} else if (asks && !(d->said & SAID_HELLO)) {
+		len = tls_step(&d->s, h->window, len, &h->out, &h->first);
+	} else {
+		len = tls_step(&d->s, h->window, len, &h->out, &h->later);
+	}
+	next = h->conn.stream.next[position] + len;
+	h->conn.stream.next[position] = next;
+	tls_took(h, d, asks, next - d->base, now);
+	return len;
+}
+
+struct tls_feed {
+	struct __sk_buff *skb;
+	struct tls_conn *h;
+	u64 now;
+	u32 offset;
+	u32 len;
+	u32 position;
+	u32 reserved;
+};
+
+/* One window; 1 ends the loop. */
+static long tls_window(u32 turn, void *ctx)
+{
+	struct tls_feed *f = ctx;
+	struct tls_conn *h = f->h;
+	u32 n = f->len, position = f->position;
+
+	if (!n || position >= STREAM_POSITIONS || tls_through(&h->dirs[position], tls_asks(h, position)))
+		return 1;
+	if (!h->dirs[position].s.skip) {
+		n = load_size(n > TLS_WINDOW ? TLS_WINDOW : n, TLS_WINDOW);
+		if (bpf_skb_load_bytes(f->skb, f->offset, h->window, n))
+			return 1;
+	}
+	n = tls_read_window(h, n, position, f->now);
+	f->offset += n;
+	f->len -= n;
+	return 0;
+}
+
+struct tls_handed {
+	struct tls_conn *h;
+	const struct l7_handed *v;
+	u64 at;
+};
+
+/* The same, of what was handed over. */
+static long tls_handed_window(u32 turn, void *ctx)
+{
+	struct tls_handed *f = ctx;
+	struct tls_conn *h = f->h;
+	u32 at = f->at, n;
+
+	if (at >= f->v->len || at >= L7_HANDED_LEN || tls_through(&h->dirs[STREAM_TENTATIVE], true))
+		return 1;
+	n = f->v->len - at;
+	if (n > TLS_WINDOW)
+		n = TLS_WINDOW;
+	__builtin_memcpy(h->window, f->v->bytes + (at & (L7_HANDED_LEN - 1)), TLS_WINDOW);
+	f->at = at + tls_read_window(h, n, STREAM_TENTATIVE, f->v->began);
+	return 0;
+}
+
+/* What met the listener, before this socket was. */
+static __always_inline void tls_pick_up(struct tls_conn *h)
+{
+	struct tls_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->conn.stream.conn)};
+
+	if (!f.v)
+		return;
+	bpf_loop(L7_HANDED_LEN + 1, tls_handed_window, &f, 0);
+	bpf_map_delete_elem(&l7_handed, &h->conn.stream.conn);
+	h->conn.stream.pending = true;
+}
+
+/* Bytes that passed unseen: harmless inside of what is skipped. */
+static __always_inline bool tls_gap(struct tls_conn *h, u32 position, u32 gap, u64 now)
+{
+	if (h->dirs[position].s.skip < gap) {
+		tls_lose(h, UNSEEN_GAP, gap);
+		return false;
+	}
+	tls_read_window(h, gap, position, now);
+	return true;
+}
+
+/* What was tried and TCP took becomes the state. */
+static __always_inline void tls_commit(struct tls_conn *h, u32 rcv_nxt, u64 now)
+{
+	struct tls_dir *in = &h->dirs[STREAM_INGRESS];
+	u32 gap;
+
+	if (stream_taken(&h->conn.stream, rcv_nxt))
+		*in = h->dirs[STREAM_TENTATIVE];
+	gap = stream_unseen(&h->conn.stream, rcv_nxt);
+	if (gap && !tls_through(in, !h->conn.client))
+		tls_gap(h, STREAM_INGRESS, gap, now);
+}
+
+static __always_inline void tls_segment(struct __sk_buff *skb, struct tls_conn *h, struct segment *g, bool egress,
+					u64 now)
+{
+	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
+	struct tls_feed f = {.skb = skb, .h = h, .now = now, .position = position};
+
+	if (!egress && stream_again(&h->conn.stream, g))
+		h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
+	ahead = stream_trim(&h->conn.stream, g, position);
+	if (!g->len || tls_through(&h->dirs[position], tls_asks(h, position)))
+		return;
+	/* What arrives out of order waits: TCP may never take it. */
+	if (ahead && (!egress || !tls_gap(h, position, ahead, now)))
+		return;
+	f.offset = g->offset;
+	f.len = g->len;
+	bpf_loop(g->len + 1, tls_window, &f, 0);
+	if (!egress)
+		h->conn.stream.pending = true;
+}
+
+/* Counts the handshake if what is certain says how it went. */
+static __always_inline void tls_judge(struct tls_conn *h)
+{
+	const struct tls_dir *asked = tls_asked(h), *answered = tls_answered(h);
+	u8 ask = asked->said, answer = answered->said;
+
+	if (h->over)
+		return;
+	if (ask & SAID_HELLO) {
+		if (answer & SAID_HELLO)
+			tls_done(h, 0, answered->at);
+		else if (answer & SAID_FATAL)
+			tls_done(h, answered->alert, answered->at);
+		else if (answer & SAID_OTHER)
+			tls_done(h, L7_NO_ANSWER, answered->at);
+		else if (ask & SAID_FATAL)
+			tls_done(h, asked->alert, asked->at);
+		else if ((ask | answer) & SAID_LOST)
+			tls_lose(h, UNSEEN_ERROR, 0);
+	} else if (ask & (SAID_FATAL | SAID_LOST) || answer & (SAID_HELLO | SAID_FATAL | SAID_OTHER | SAID_LOST)) {
+		tls_lose(h, UNSEEN_ERROR, 0);
+	}
+}
+
+/* The first segment after the protocol became known. */
+static __always_inline struct tls_conn *tls_begin(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+{
+	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tls_conn *h;
+
+	if (!l || !i)
+		return NULL;
+	h = bpf_sk_storage_get(&l7_tls, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!h) {
+		l->flags |= L7_OPAQUE;
+		l7_unseen(L7_TLS, UNSEEN_STORAGE, 1, 0);
+		return NULL;
+	}
+	conn_begin(&h->conn, skb, sk, l, i);
+	h->start = l->began;
+	tls_init(&h->dirs[STREAM_EGRESS].s, h->conn.client ? TLS_CLIENT : TLS_SERVER);
+	tls_init(&h->dirs[STREAM_INGRESS].s, h->conn.client ? TLS_SERVER : TLS_CLIENT);
+	h->dirs[STREAM_EGRESS].base = h->conn.stream.next[STREAM_EGRESS];
+	h->dirs[STREAM_INGRESS].base = h->conn.stream.next[STREAM_INGRESS];
+	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
+	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
+	if (l->have) {
+		__builtin_memcpy(h->window, l->head, L7_HEAD);
+		tls_read_window(h, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
+	} else if (l->flags & L7_HANDED) {
+		l->flags &= ~L7_HANDED;
+		tls_pick_up(h);
+	}
+	return h;
+}
+
+static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp;
+	struct tls_conn *h;
+	struct l7_sock *l;
+	struct segment g;
+	bool over;
+	u64 now;
+
+	if (!sk || !read_segment(skb, &g))
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS;
+	h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
+	if (!h)
+		h = tls_begin(skb, sk, egress);
+	tp = bpf_tcp_sock(sk);
+	if (!h || !tp || (!g.len && !h->conn.stream.pending))
+		return PASS;
+	if (!stream_lock(&h->conn.stream)) {
+		if (g.len)
+			l7_unseen(L7_TLS, UNSEEN_BUSY, 1, g.len);
+		return PASS;
+	}
+	now = bpf_ktime_get_ns();
+	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	if (h->conn.noted && !egress && !conn_peer(&h->conn, l))
+		h->over = true; /* weir's own */
+	if (!h->over)
+		tls_commit(h, stream_rcv_nxt(tp, sk), now);
+	if (g.len && !h->over)
+		tls_segment(skb, h, &g, egress, now);
+	tls_judge(h);
+	over = h->over;
+	stream_unlock(&h->conn.stream);
+	if (over) {
+		if (l)
+			l->flags |= L7_OPAQUE;
+		bpf_sk_storage_delete(&l7_tls, sk);
+	}
+	return PASS;
+}
+
+SEC("cgroup_skb/egress")
+int tls_egress(struct __sk_buff *skb)
+{
+	return tls_packet(skb, true);
+}
+
+SEC("cgroup_skb/ingress")
+int tls_ingress(struct __sk_buff *skb)
+{
+	return tls_packet(skb, false);
+}
+
+/* A client that spoke and was not answered: the last thing that it heard is why, or nobody knows. */
+static __always_inline void tls_abandon(struct tls_conn *h, u64 now)
+{
+	const struct tls_dir *asked = tls_asked(h), *answered = tls_answered(h);
+
+	if (h->over || !(asked->said & SAID_HELLO))
+		return;
+	tls_done(h, answered->said & SAID_WARNING ? answered->alert : L7_NO_ANSWER, now);
+}
+
+/* Attaches to the tracepoint inet_sock_set_state, any context: what is told at the end of a connection. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tls_close, struct sock *sk, int oldstate, int newstate)
+{
+	struct tcp_sock *tp;
+	struct tls_conn *h;
+	struct l7_sock *l;
+	bool fin;
+	u64 now;
+
+	if (newstate != TCP_CLOSE || sk->sk_protocol != IPPROTO_TCP || !is_inet(sk))
+		return 0;
+	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	if (!l || l->protocol != L7_TLS)
+		return 0;
+	h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!h || !tp || !stream_lock(&h->conn.stream)) {
+		conn_unnote(l);
+		return 0;
+	}
+	now = bpf_ktime_get_ns();
+	if (h->conn.noted && !conn_peer(&h->conn, l))
+		h->over = true;
+	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+	if (!h->over)
+		tls_commit(h, tp->rcv_nxt - fin, now);
+	tls_judge(h);
+	tls_abandon(h, now);
+	h->over = true; /* nothing more is told */
+	stream_unlock(&h->conn.stream);
+	return 0;
+}
