@@ -88,6 +88,8 @@ static __always_inline bool http_tell(struct http_conn *h, const struct http_ent
 	if (!ev)
 		return false;
 	conn_report(&h->conn, &ev->exchange, v, e->start);
+	ev->exchange.key.operation = e->operation;
+	ev->exchange.key.status = e->status;
 	ev->exchange.why = why;
 	ev->method = e->method;
 	ev->reserved = 0;
@@ -123,6 +125,7 @@ static __always_inline void http_prove(struct http_conn *h, const struct http_en
 __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 {
 	struct exchange_value v = {.count = 1};
+	const struct http_dir *asking;
 	struct exchange_key k;
 	struct http_entry *e;
 	bool first;
@@ -130,6 +133,7 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 
 	if (!h)
 		return 0;
+	asking = &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
 	e = http_entry(h, mark);
 	if (h->flags & HTTP_PROBATION) {
 		http_prove(h, e, mark);
@@ -138,13 +142,17 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 	if (e->end < e->start)
 		e->end = e->start;
 	v.latency = e->end - e->start;
-	v.request_bytes = e->request_bytes;
+	/* A server may answer before it has the whole request. */
+	v.request_bytes = e->request_bytes ? e->request_bytes : asking->s.total;
 	v.response_bytes = e->response_bytes;
 	k = h->conn.key; /* on the stack: 6.1 takes no key from elsewhere here */
 	k.operation = e->operation;
 	k.status = e->status;
 	k.bucket = l7_bucket(v.latency);
 	first = l7_add(&k, &v);
+	/* Of pipelined requests only the last one's path is known: the budget is not for those that teach nothing. */
+	if (h->captured != (mark & 0xff) && !http_failed(e->status) && v.latency < l7_slow)
+		return 0;
 	why = l7_why(e->operation, first, http_failed(e->status), v.latency, e->end);
 	if (why && http_tell(h, e, &v, mark & 0xff, why) && why == WHY_NEW)
 		l7_remember(e->operation);

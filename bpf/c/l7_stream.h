@@ -28,6 +28,14 @@ struct l7_stream {
 	u8 reserved[7];
 };
 
+#define STREAM_PATIENCE 8192 /* looks at a lock: some 100 us */
+
+struct stream_wait {
+	struct l7_stream *s;
+	u32 self; /* this processor, from 1 */
+	u32 got;
+};
+
 /* Begins both directions where the client's and the server's bytes are read from. */
 static __always_inline void stream_begin(struct l7_stream *s, const struct l7_sock *l)
 {
@@ -38,17 +46,27 @@ static __always_inline void stream_begin(struct l7_stream *s, const struct l7_so
 	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE] = client ? l->answers : l->asks;
 }
 
+/* One look at the lock; 1 ends the wait: it is held, or never will be. */
+static long stream_try(u32 turn, void *ctx)
+{
+	struct stream_wait *w = ctx;
+	u32 holder = __sync_val_compare_and_swap(&w->s->lock, 0, w->self);
+
+	w->got = !holder;
+	return !holder || holder == w->self;
+}
+
 /*
  * One program at a time reads a connection. The other direction's, on another
- * processor, is through in less than a microsecond; one that this one has
- * interrupted never gets through.
+ * processor, may tell of several exchanges before it is through, which takes some
+ * ten microseconds; one that this one has interrupted never gets through.
  */
 static __always_inline bool stream_lock(struct l7_stream *s)
 {
-	for (int n = 0; n < 64; n++)
-		if (!__sync_val_compare_and_swap(&s->lock, 0, 1))
-			return true;
-	return false;
+	struct stream_wait w = {.s = s, .self = bpf_get_smp_processor_id() + 1};
+
+	bpf_loop(STREAM_PATIENCE, stream_try, &w, 0);
+	return w.got;
 }
 
 static __always_inline void stream_unlock(struct l7_stream *s)
