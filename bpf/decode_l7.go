@@ -12,7 +12,7 @@ func (d *decoder) exchange(r *sharedExchangeReport) *flow.Exchange {
 		Counted: counted(&r.Key), Cookie: r.Cookie, ConnID: r.Conn, NetNS: r.Netns, PID: r.Pid, Comm: flow.Comm(r.Comm),
 		Local: addrPort(&r.Local), RemotePort: r.RemotePort, Transport: flow.Protocol(r.Transport),
 		Status: r.Key.Status, Why: flow.Why(r.Why),
-		Start: int64(r.Start) + d.offset, Latency: int64(r.Value.Latency),
+		Start: int64(r.Start) + d.monotonic, Latency: int64(r.Value.Latency),
 		RequestBytes: r.Value.RequestBytes, ResponseBytes: r.Value.ResponseBytes,
 	}
 }
