@@ -76,6 +76,7 @@ type Capture struct {
 	flows   *flowTable
 	drops   *dropTable
 	counts  *exchangeTable
+	lookups *lookupTable
 	reader  *ringbuf.Reader
 	dec     decoder
 	account account
@@ -125,6 +126,7 @@ func (c *Capture) open() (err error) {
 	}
 	c.flows = newFlowTable(c.maps["flows"], c.cfg.FlowIdle)
 	c.drops = newDropTable(c.maps["drops"], reasons)
+	c.lookups = newLookupTable(c.maps)
 	return c.account.open(c.maps["stats"], c.maps["l7_cpus"], c.reader)
 }
 
@@ -231,6 +233,9 @@ func (c *Capture) readTables(mode readMode, b *batcher) error {
 	if err := c.counts.read(b); err != nil {
 		return err
 	}
+	if err := c.lookups.read(&c.dec, b); err != nil {
+		return err
+	}
 	return c.drops.read(b)
 }
 
@@ -277,7 +282,8 @@ func (c *Capture) backfill() error {
 func (c *Capture) Stats() flow.SourceStats {
 	s := c.account.stats(c.cfg.RingSize)
 	s.Tables = append(s.Tables, flow.TableFill{Name: "flows", Entries: c.flows.entries.Load(), Max: uint64(c.cfg.FlowTable)},
-		flow.TableFill{Name: "exchanges", Entries: c.counts.entries.Load(), Max: uint64(c.counts.inner[0].MaxEntries())})
+		flow.TableFill{Name: "exchanges", Entries: c.counts.entries.Load(), Max: uint64(c.counts.inner[0].MaxEntries())},
+		flow.TableFill{Name: "lookups", Entries: c.lookups.entries.Load(), Max: uint64(c.lookups.questions.MaxEntries())})
 	return s
 }
 

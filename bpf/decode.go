@@ -86,6 +86,14 @@ func (d *decoder) event(raw []byte, ev *flow.Event) (ok bool, err error) {
 		ev.Kind, ev.Exchange = flow.KindExchange, d.exchange(&e.Exchange)
 		ev.Exchange.TLS = d.handshake(e)
 		return true, nil
+	case sharedEventKindEVENT_LOOKUP:
+		e, ok := cast[sharedLookupEvent](raw)
+		if !ok {
+			return false, sizeError(kind, len(raw))
+		}
+		ev.Kind, ev.Exchange = flow.KindExchange, d.exchange(&e.Exchange)
+		ev.Exchange.DNS = dnsExchange(e)
+		return true, nil
 	}
 	return false, fmt.Errorf("event of kind %d: unknown", h.Kind)
 }

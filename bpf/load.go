@@ -13,7 +13,7 @@ import (
 var sharedNames = [...]string{
 	"sockets", "flows", "drops", "events", "stats",
 	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "l7_handed", "l7_handing", "exchanges", "operations",
-	"dns_rooms", "lookups", "lookup_notes",
+	"dns_rooms", "lookups", "lookup_notes", "lookup_lost",
 }
 
 // createMaps creates the maps in the sizes that cfg asks for.
@@ -78,7 +78,7 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 		return nil, fmt.Errorf("read embedded BPF object %s: %w", u.name, err)
 	}
 	cfg.size(spec)
-	for name, value := range map[string]any{"self_tgid": g.self, "wakeup_bytes": g.wakeup, "ordinary_reasons": g.ordinary} {
+	for name, value := range map[string]any{"self_tgid": g.self, "wakeup_bytes": g.wakeup, "ordinary_reasons": g.ordinary, "lookup_patience": uint64(lookupPatience)} {
 		// A unit has only the gates that its programs look at.
 		if v := spec.Variables[name]; v != nil {
 			if err := v.Set(value); err != nil {

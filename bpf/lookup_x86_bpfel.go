@@ -22,12 +22,14 @@ const (
 	lookupMapExchanges         = "exchanges"
 	lookupMapFlows             = "flows"
 	lookupMapL7Cpus            = "l7_cpus"
+	lookupMapL7Dns             = "l7_dns"
 	lookupMapL7Egress          = "l7_egress"
 	lookupMapL7Handed          = "l7_handed"
 	lookupMapL7Handing         = "l7_handing"
 	lookupMapL7Ingress         = "l7_ingress"
 	lookupMapL7Pairs           = "l7_pairs"
 	lookupMapL7Socks           = "l7_socks"
+	lookupMapLookupLost        = "lookup_lost"
 	lookupMapLookupNotes       = "lookup_notes"
 	lookupMapLookups           = "lookups"
 	lookupMapOperations        = "operations"
@@ -40,6 +42,7 @@ const (
 	lookupVarL7Burst           = "l7_burst"
 	lookupVarL7Interval        = "l7_interval"
 	lookupVarL7Slow            = "l7_slow"
+	lookupVarLookupPatience    = "lookup_patience"
 	lookupVarOrdinaryReasons   = "ordinary_reasons"
 	lookupVarSelfTgid          = "self_tgid"
 	lookupVarWakeupBytes       = "wakeup_bytes"
@@ -101,12 +104,14 @@ type lookupMapSpecs struct {
 	Exchanges   *ebpf.MapSpec `ebpf:"exchanges"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	L7Cpus      *ebpf.MapSpec `ebpf:"l7_cpus"`
+	L7Dns       *ebpf.MapSpec `ebpf:"l7_dns"`
 	L7Egress    *ebpf.MapSpec `ebpf:"l7_egress"`
 	L7Handed    *ebpf.MapSpec `ebpf:"l7_handed"`
 	L7Handing   *ebpf.MapSpec `ebpf:"l7_handing"`
 	L7Ingress   *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.MapSpec `ebpf:"l7_socks"`
+	LookupLost  *ebpf.MapSpec `ebpf:"lookup_lost"`
 	LookupNotes *ebpf.MapSpec `ebpf:"lookup_notes"`
 	Lookups     *ebpf.MapSpec `ebpf:"lookups"`
 	Operations  *ebpf.MapSpec `ebpf:"operations"`
@@ -123,6 +128,7 @@ type lookupVariableSpecs struct {
 	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
 	L7Interval        *ebpf.VariableSpec `ebpf:"l7_interval"`
 	L7Slow            *ebpf.VariableSpec `ebpf:"l7_slow"`
+	LookupPatience    *ebpf.VariableSpec `ebpf:"lookup_patience"`
 	OrdinaryReasons   *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.VariableSpec `ebpf:"self_tgid"`
 	WakeupBytes       *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
@@ -154,12 +160,14 @@ type lookupMaps struct {
 	Exchanges   *ebpf.Map `ebpf:"exchanges"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	L7Cpus      *ebpf.Map `ebpf:"l7_cpus"`
+	L7Dns       *ebpf.Map `ebpf:"l7_dns"`
 	L7Egress    *ebpf.Map `ebpf:"l7_egress"`
 	L7Handed    *ebpf.Map `ebpf:"l7_handed"`
 	L7Handing   *ebpf.Map `ebpf:"l7_handing"`
 	L7Ingress   *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.Map `ebpf:"l7_socks"`
+	LookupLost  *ebpf.Map `ebpf:"lookup_lost"`
 	LookupNotes *ebpf.Map `ebpf:"lookup_notes"`
 	Lookups     *ebpf.Map `ebpf:"lookups"`
 	Operations  *ebpf.Map `ebpf:"operations"`
@@ -175,12 +183,14 @@ func (m *lookupMaps) Close() error {
 		m.Exchanges,
 		m.Flows,
 		m.L7Cpus,
+		m.L7Dns,
 		m.L7Egress,
 		m.L7Handed,
 		m.L7Handing,
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,
+		m.LookupLost,
 		m.LookupNotes,
 		m.Lookups,
 		m.Operations,
@@ -198,6 +208,7 @@ type lookupVariables struct {
 	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`
 	L7Interval        *ebpf.Variable `ebpf:"l7_interval"`
 	L7Slow            *ebpf.Variable `ebpf:"l7_slow"`
+	LookupPatience    *ebpf.Variable `ebpf:"lookup_patience"`
 	OrdinaryReasons   *ebpf.Variable `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.Variable `ebpf:"self_tgid"`
 	WakeupBytes       *ebpf.Variable `ebpf:"wakeup_bytes"`

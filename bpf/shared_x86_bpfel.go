@@ -366,6 +366,7 @@ const (
 	sharedMapL7Ingress         = "l7_ingress"
 	sharedMapL7Pairs           = "l7_pairs"
 	sharedMapL7Socks           = "l7_socks"
+	sharedMapLookupLost        = "lookup_lost"
 	sharedMapLookupNotes       = "lookup_notes"
 	sharedMapLookups           = "lookups"
 	sharedMapOperations        = "operations"
@@ -383,6 +384,7 @@ const (
 	sharedVarL7ProtocolType    = "l7_protocol_type"
 	sharedVarL7Slow            = "l7_slow"
 	sharedVarLookupEventType   = "lookup_event_type"
+	sharedVarLookupPatience    = "lookup_patience"
 	sharedVarLossType          = "loss_type"
 	sharedVarOrdinaryReasons   = "ordinary_reasons"
 	sharedVarSelfTgid          = "self_tgid"
@@ -455,6 +457,7 @@ type sharedMapSpecs struct {
 	L7Ingress   *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.MapSpec `ebpf:"l7_socks"`
+	LookupLost  *ebpf.MapSpec `ebpf:"lookup_lost"`
 	LookupNotes *ebpf.MapSpec `ebpf:"lookup_notes"`
 	Lookups     *ebpf.MapSpec `ebpf:"lookups"`
 	Operations  *ebpf.MapSpec `ebpf:"operations"`
@@ -478,6 +481,7 @@ type sharedVariableSpecs struct {
 	L7ProtocolType    *ebpf.VariableSpec `ebpf:"l7_protocol_type"`
 	L7Slow            *ebpf.VariableSpec `ebpf:"l7_slow"`
 	LookupEventType   *ebpf.VariableSpec `ebpf:"lookup_event_type"`
+	LookupPatience    *ebpf.VariableSpec `ebpf:"lookup_patience"`
 	LossType          *ebpf.VariableSpec `ebpf:"loss_type"`
 	OrdinaryReasons   *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.VariableSpec `ebpf:"self_tgid"`
@@ -522,6 +526,7 @@ type sharedMaps struct {
 	L7Ingress   *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.Map `ebpf:"l7_socks"`
+	LookupLost  *ebpf.Map `ebpf:"lookup_lost"`
 	LookupNotes *ebpf.Map `ebpf:"lookup_notes"`
 	Lookups     *ebpf.Map `ebpf:"lookups"`
 	Operations  *ebpf.Map `ebpf:"operations"`
@@ -543,6 +548,7 @@ func (m *sharedMaps) Close() error {
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,
+		m.LookupLost,
 		m.LookupNotes,
 		m.Lookups,
 		m.Operations,
@@ -567,6 +573,7 @@ type sharedVariables struct {
 	L7ProtocolType    *ebpf.Variable `ebpf:"l7_protocol_type"`
 	L7Slow            *ebpf.Variable `ebpf:"l7_slow"`
 	LookupEventType   *ebpf.Variable `ebpf:"lookup_event_type"`
+	LookupPatience    *ebpf.Variable `ebpf:"lookup_patience"`
 	LossType          *ebpf.Variable `ebpf:"loss_type"`
 	OrdinaryReasons   *ebpf.Variable `ebpf:"ordinary_reasons"`
 	SelfTgid          *ebpf.Variable `ebpf:"self_tgid"`

@@ -40,7 +40,8 @@ static __always_inline void dns_datagram(struct __sk_buff *skb, const struct flo
 		v->doubts++;
 		return;
 	}
-	r = dns_enter(&number);
+	number = dns_enter();
+	r = dns_room(number);
 	if (!r) {
 		l7_unseen(L7_DNS, UNSEEN_BUSY, 1, len);
 		return;
@@ -48,7 +49,7 @@ static __always_inline void dns_datagram(struct __sk_buff *skb, const struct flo
 	r->at = offset;
 	r->rest = r->size = len;
 	r->cookie = k->cookie;
-	r->conn = 0;
+	r->conn = r->peer = 0;
 	r->local = k->local;
 	r->remote = k->remote;
 	r->cgroup = v->cgroup;
@@ -64,6 +65,6 @@ static __always_inline void dns_datagram(struct __sk_buff *skb, const struct flo
 	else
 		bpf_tail_call(skb, &l7_ingress, L7_DNS);
 	/* There is no such program. */
-	v->doubts = DNS_DOUBTS;
 	dns_leave(r);
+	v->doubts = DNS_DOUBTS;
 }

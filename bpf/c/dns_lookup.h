@@ -13,8 +13,8 @@
 #include "dns_room.h"
 #include "l7_count.h"
 
-/* A question that has no answer for so long has none; what comes after that is another one. In ns. */
-#define LOOKUP_PATIENCE 5000000000ull
+/* ns after which a question without an answer has none, and what is asked then is another; set by user space. */
+volatile const u64 lookup_patience = 5000000000;
 
 /* User space takes out what is overdue. Not an LRU: that would lose in silence. */
 struct {
@@ -33,6 +33,17 @@ struct {
 	__type(key, struct lookup_note);
 	__type(value, struct l7_pair);
 } lookup_notes SEC(".maps");
+
+/*
+ * TCP sockets, by cookie, whose reading was given up: of their questions nobody knows
+ * the answer.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u8);
+} lookup_lost SEC(".maps");
 
 enum lookup_code {
 	LOOKUP_NOERROR = 0,
@@ -94,8 +105,9 @@ static __always_inline bool lookup_tell(struct dns_room *r, u8 why, bool answere
 }
 
 /* Counts the question in the room, which was taken out of the map. Verified by itself. */
-__attribute__((noinline)) int lookup_done(struct dns_room *r, u32 status, u64 latency, u32 bytes)
+__attribute__((noinline)) int lookup_done(u32 number, u32 status, u64 latency, u32 bytes)
 {
+	struct dns_room *r = dns_room(number);
 	struct exchange_report *x;
 	bool first;
 	u8 why;
@@ -126,7 +138,9 @@ static __always_inline bool lookup_take(struct dns_room *r)
 	r->question = *q;
 	if (bpf_map_delete_elem(&lookups, &r->key))
 		return false;
-	if (r->key.role != ROLE_CLIENT)
+	if (r->transport != IPPROTO_UDP)
+		r->question.exchange.key.peer = r->peer;
+	if (r->transport != IPPROTO_UDP || r->key.role != ROLE_CLIENT)
 		return true;
 	lookup_note_key(&n, r, r->local.port);
 	note = bpf_map_lookup_elem(&lookup_notes, &n);
@@ -173,12 +187,14 @@ static __always_inline void lookup_describe(struct dns_room *r)
 	__builtin_memcpy(r->question.name, r->capture.name, LOOKUP_NAME_LEN);
 }
 
-/* The resolver's end: whether the client counts this question. */
+/* A resolver's end: whether the client counts this question. Of a TCP connection that was asked before. */
 static __always_inline bool lookup_signed(const struct dns_room *r)
 {
 	struct lookup_note n;
 	struct l7_pair *note;
 
+	if (r->transport != IPPROTO_UDP)
+		return false;
 	lookup_note_key(&n, r, r->remote.port);
 	note = bpf_map_lookup_elem(&lookup_notes, &n);
 	if (note)
@@ -186,12 +202,13 @@ static __always_inline bool lookup_signed(const struct dns_room *r)
 	return note;
 }
 
-/* The message in the room is a question that a socket of this role asks, or is asked. */
-__attribute__((noinline)) int lookup_ask(struct dns_room *r, u32 role)
+/* The message in this room is a question that a socket of this role asks, or is asked. */
+__attribute__((noinline)) int lookup_ask(u32 number, u32 role)
 {
+	struct dns_room *r = dns_room(number);
+	struct l7_pair pair = {};
 	struct lookup_value *q;
 	struct lookup_note n;
-	struct l7_pair pair = {};
 
 	if (!r)
 		return 0;
@@ -200,17 +217,17 @@ __attribute__((noinline)) int lookup_ask(struct dns_room *r, u32 role)
 		return 0;
 	q = bpf_map_lookup_elem(&lookups, &r->key);
 	if (q) {
-		if (r->now < q->exchange.start + LOOKUP_PATIENCE)
+		if (r->now < q->exchange.start + lookup_patience)
 			return 0; /* repeated */
 		if (lookup_take(r) && !lookup_own(r))
-			lookup_done(r, L7_NO_ANSWER, LOOKUP_PATIENCE, 0);
+			lookup_done(number, L7_NO_ANSWER, lookup_patience, 0);
 	}
 	lookup_describe(r);
 	if (bpf_map_update_elem(&lookups, &r->key, &r->question, BPF_NOEXIST) == -7 /* E2BIG */) {
 		count_loss(LOSS_LOOKUP_TABLE_FULL);
 		return 0;
 	}
-	if (role != ROLE_CLIENT)
+	if (r->transport != IPPROTO_UDP || role != ROLE_CLIENT)
 		return 0;
 	pair.client = r->self ? L7_SELF : r->cgroup;
 	lookup_note_key(&n, r, r->local.port);
@@ -218,9 +235,10 @@ __attribute__((noinline)) int lookup_ask(struct dns_room *r, u32 role)
 	return 0;
 }
 
-/* The message in the room is an answer that a socket of this role got, or gave; 0 if nobody asked. */
-__attribute__((noinline)) int lookup_answer(struct dns_room *r, u32 role)
+/* The message in this room is an answer that a socket of this role got, or gave; 0 if nobody asked. */
+__attribute__((noinline)) int lookup_answer(u32 number, u32 role)
 {
+	struct dns_room *r = dns_room(number);
 	u64 start;
 
 	if (!r)
@@ -230,6 +248,6 @@ __attribute__((noinline)) int lookup_answer(struct dns_room *r, u32 role)
 		return 0;
 	start = r->question.exchange.start;
 	if (!lookup_own(r))
-		lookup_done(r, r->out.head & DNS_RCODE, r->now > start ? r->now - start : 0, r->out.size);
+		lookup_done(number, r->out.head & DNS_RCODE, r->now > start ? r->now - start : 0, r->out.size);
 	return 1;
 }
