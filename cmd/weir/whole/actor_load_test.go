@@ -23,7 +23,7 @@ type timed struct {
 
 // load is a client that makes an exact number of requests as fast as it can, each
 // connection's one after the other: ADDRESS PATH COUNT CONNECTIONS. A # in the
-// path becomes the request's number. It uses blocking sockets, so that the times
+// path becomes the request's number, a % one of a thousand names. It uses blocking sockets, so that the times
 // which it takes are the kernel's and not those of a scheduler.
 func loadActor(args []string) error {
 	to, err := netip.ParseAddrPort(args[0])
@@ -65,14 +65,20 @@ func lane(to netip.AddrPort, path string, take func() (int, bool), a *timed) err
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	before, after, numbered := strings.Cut(path, "#")
 	request, answer := make([]byte, 0, 512), make([]byte, 64<<10)
 	for n, more := take(); more; n, more = take() {
-		request = append(append(request[:0], "GET "...), before...)
-		if numbered {
-			request = strconv.AppendInt(request, int64(n), 10)
+		request = append(request[:0], "GET "...)
+		for i := range len(path) {
+			switch path[i] {
+			case '#':
+				request = strconv.AppendInt(request, int64(n), 10)
+			case '%':
+				request = append(request, 'a'+byte(n%10), 'k'+byte(n/10%10), 'a'+byte(n/100%10))
+			default:
+				request = append(request, path[i])
+			}
 		}
-		request = append(append(request, after...), " HTTP/1.1\r\nHost: load\r\n\r\n"...)
+		request = append(request, " HTTP/1.1\r\nHost: load\r\n\r\n"...)
 		begun := time.Now()
 		if _, err := unix.Write(fd, request); err != nil {
 			return fmt.Errorf("write: %w", err)
