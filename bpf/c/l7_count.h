@@ -100,7 +100,8 @@ static __always_inline bool l7_afford(struct l7_cpu *cpu, u8 why, u64 now)
 /* Adds to the counts; true if it is the first of its kind since the last reading. */
 static __always_inline bool l7_add(const struct exchange_key *k, const struct exchange_value *v)
 {
-	struct exchange_value *sum, none = {};
+	static const struct exchange_value none = {}; /* not on the stack, which is short */
+	struct exchange_value *sum;
 	u32 zero = 0;
 	bool first = false;
 	void *counts = bpf_map_lookup_elem(&exchanges, &zero);

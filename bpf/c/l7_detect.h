@@ -11,7 +11,7 @@
 #include "parse/tls.h"
 
 struct l7_begin {
-	u8 bytes[HTTP1_WINDOW + HTTP1_SLACK];
+	u8 bytes[96]; /* 64 count; words are loaded whole */
 };
 
 #define L7_MAYBE 0xff

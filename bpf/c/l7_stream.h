@@ -65,6 +65,8 @@ static __always_inline bool stream_lock(struct l7_stream *s)
 {
 	struct stream_wait w = {.s = s, .self = bpf_get_smp_processor_id() + 1};
 
+	if (!__sync_val_compare_and_swap(&s->lock, 0, w.self))
+		return true;
 	bpf_loop(STREAM_PATIENCE, stream_try, &w, 0);
 	return w.got;
 }

@@ -112,16 +112,18 @@ static __always_inline void tls_describe(struct tls_event *e, struct tls_conn *h
 }
 
 /* Tells of a handshake in full. */
-static __always_inline bool tls_tell(struct tls_conn *h, const struct exchange_value *v, u8 why)
+static __always_inline bool tls_tell(struct tls_conn *h, const struct exchange_key *k, const struct exchange_value *v,
+				     u8 why)
 {
 	struct tls_event *e = event_reserve(EVENT_TLS, sizeof(*e));
-	u16 status = h->conn.key.status;
 
 	if (!e)
 		return false;
 	conn_report(&h->conn, &e->exchange, v, h->start);
+	e->exchange.key.operation = k->operation;
+	e->exchange.key.status = k->status;
 	e->exchange.why = why;
-	e->alert = status == L7_NO_ANSWER ? 0 : status;
+	e->alert = k->status == L7_NO_ANSWER ? 0 : k->status;
 	tls_describe(e, h);
 	event_submit(e);
 	return true;
@@ -131,7 +133,7 @@ static __always_inline bool tls_tell(struct tls_conn *h, const struct exchange_v
 __attribute__((noinline)) int tls_done(struct tls_conn *h, u32 status, u64 end)
 {
 	struct exchange_value v = {.count = 1};
-	struct exchange_key *k;
+	struct exchange_key k;
 	bool first;
 	u64 sni;
 	u8 why;
@@ -139,18 +141,18 @@ __attribute__((noinline)) int tls_done(struct tls_conn *h, u32 status, u64 end)
 	if (!h)
 		return 0;
 	h->over = true;
-	k = &h->conn.key;
+	k = h->conn.key; /* on the stack: 6.1 takes no key from elsewhere here */
 	sni = tls_asked(h)->hello.sni;
 	v.latency = end > h->start ? end - h->start : 0;
 	v.request_bytes = tls_asked(h)->bytes;
 	v.response_bytes = tls_answered(h)->bytes;
 	/* A name that is asked of a resolver is another operation than the same name here. */
-	k->operation = sni ? name_mix(sni, L7_TLS) : TLS_NAMELESS;
-	k->status = status;
-	k->bucket = l7_bucket(v.latency);
-	first = l7_add(k, &v);
-	why = l7_why(k->operation, first, status, v.latency, end);
-	if (why && tls_tell(h, &v, why) && why == WHY_NEW)
-		l7_remember(k->operation);
+	k.operation = sni ? name_mix(sni, L7_TLS) : TLS_NAMELESS;
+	k.status = status;
+	k.bucket = l7_bucket(v.latency);
+	first = l7_add(&k, &v);
+	why = l7_why(k.operation, first, status, v.latency, end);
+	if (why && tls_tell(h, &k, &v, why) && why == WHY_NEW)
+		l7_remember(k.operation);
 	return 0;
 }
