@@ -282,7 +282,7 @@ func (c *Capture) backfill() error {
 func (c *Capture) Stats() flow.SourceStats {
 	s := c.account.stats(c.cfg.RingSize)
 	s.Tables = append(s.Tables, flow.TableFill{Name: "flows", Entries: c.flows.entries.Load(), Max: uint64(c.cfg.FlowTable)},
-		flow.TableFill{Name: "exchanges", Entries: c.counts.entries.Load(), Max: uint64(c.counts.inner[0].MaxEntries())},
+		flow.TableFill{Name: "exchanges", Entries: c.counts.entries.Load(), Max: uint64(c.counts.inner[0][sharedExchangeTableEXCHANGES_ALL].MaxEntries())},
 		flow.TableFill{Name: "lookups", Entries: c.lookups.entries.Load(), Max: uint64(c.lookups.questions.MaxEntries())})
 	return s
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// exchangeTable is the kernel's count of exchanges. There are two tables behind
-// one: for each reading the programs are given the other, and the kernel returns
+// exchangeTable is the kernel's count of exchanges, and that of those for which it
+// had no room, without their operations. There are two tables behind each: for
+// each reading the programs are given the other, and the kernel returns
 // from that when none of them uses the one before any more. It is then read and
 // emptied in peace: no count is ever lost between.
 type exchangeTable struct {
 	outer      *ebpf.Map
-	inner      [2]*ebpf.Map
+	inner      [2]exchangeTables
 	active     int
 	operations *ebpf.Map
 	cpus       int
@@ -28,6 +29,12 @@ type exchangeTable struct {
 	announced  time.Time
 	entries    atomic.Uint64
 }
+
+// exchangeTables are in use at one time, by enum exchange_table of c/l7_count.h.
+type exchangeTables [sharedExchangeTableEXCHANGES_TABLES]*ebpf.Map
+
+// restEntries bounds the keys of exchanges without operations.
+const restEntries = 2048
 
 // announceEvery is how often every operation that is in use is told in full
 // again: whoever begins to listen later knows them all after that time.
@@ -48,13 +55,20 @@ func newExchangeTable(maps map[string]*ebpf.Map) (*exchangeTable, error) {
 		keys: make([]sharedExchangeKey, batch), values: make([]sharedExchangeValue, batch*cpus),
 		hashes: make([]uint64, batch), marks: make([]uint8, batch),
 	}
+	inner := spec.Maps["exchanges"].InnerMap
 	for i := range t.inner {
-		if t.inner[i], err = ebpf.NewMap(spec.Maps["exchanges"].InnerMap); err != nil {
-			t.close()
-			return nil, explain("create BPF map exchanges", err)
+		for table := range t.inner[i] {
+			if sharedExchangeTable(table) == sharedExchangeTableEXCHANGES_REST {
+				inner = inner.Copy()
+				inner.MaxEntries = restEntries
+			}
+			if t.inner[i][table], err = ebpf.NewMap(inner); err != nil {
+				t.close()
+				return nil, explain("create BPF map exchanges", err)
+			}
 		}
 	}
-	if err := t.outer.Put(uint32(0), t.inner[0]); err != nil {
+	if err := t.use(); err != nil {
 		t.close()
 		return nil, explain("fill BPF map exchanges", err)
 	}
@@ -62,35 +76,40 @@ func newExchangeTable(maps map[string]*ebpf.Map) (*exchangeTable, error) {
 }
 
 func (t *exchangeTable) close() {
-	for _, m := range t.inner {
-		if m != nil {
-			m.Close()
+	for _, tables := range t.inner {
+		for _, m := range tables {
+			if m != nil {
+				m.Close()
+			}
 		}
 	}
+}
+
+// use gives the programs the active tables; when it returns none of them uses the
+// others any more.
+func (t *exchangeTable) use() error {
+	for table, m := range t.inner[t.active] {
+		if err := t.outer.Put(uint32(table), m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read hands out what was counted since the reading before.
 func (t *exchangeTable) read(b *batcher) error {
 	full := t.inner[t.active]
 	t.active ^= 1
-	if err := t.outer.Put(uint32(0), t.inner[t.active]); err != nil {
+	if err := t.use(); err != nil {
 		return fmt.Errorf("change BPF map exchanges: %w", err)
 	}
-	now := time.Now().UnixNano()
 	entries := uint64(0)
-	var cursor ebpf.MapBatchCursor
-	for {
-		n, err := full.BatchLookupAndDelete(&cursor, t.keys, t.values, nil)
-		entries += uint64(n)
-		for i := range n {
-			t.tell(&t.keys[i], t.values[i*t.cpus:(i+1)*t.cpus], now, b)
-		}
-		if errors.Is(err, ebpf.ErrKeyNotExist) {
-			break
-		}
+	for _, m := range full {
+		n, err := t.drain(m, b)
 		if err != nil {
-			return fmt.Errorf("read BPF map exchanges: %w", err)
+			return err
 		}
+		entries += n
 	}
 	t.entries.Store(entries)
 	if time.Since(t.announced) >= announceEvery {
@@ -98,6 +117,25 @@ func (t *exchangeTable) read(b *batcher) error {
 		return t.forget()
 	}
 	return nil
+}
+
+// drain hands out what a table holds, and empties it.
+func (t *exchangeTable) drain(m *ebpf.Map, b *batcher) (entries uint64, err error) {
+	now := time.Now().UnixNano()
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookupAndDelete(&cursor, t.keys, t.values, nil)
+		entries += uint64(n)
+		for i := range n {
+			t.tell(&t.keys[i], t.values[i*t.cpus:(i+1)*t.cpus], now, b)
+		}
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			return entries, nil
+		}
+		if err != nil {
+			return entries, fmt.Errorf("read BPF map exchanges: %w", err)
+		}
+	}
 }
 
 func (t *exchangeTable) tell(k *sharedExchangeKey, cpus []sharedExchangeValue, now int64, b *batcher) {
@@ -132,7 +170,6 @@ func counted(k *sharedExchangeKey) flow.Counted {
 		Protocol: flow.L7Protocol(k.Protocol), Role: flow.Role(k.Role), Cgroup: k.Cgroup, Peer: k.Peer, Port: k.Port,
 		Operation: flow.Operation(k.Operation),
 	}
-	// The rest for which there was no room has no other end.
 	if k.Remote != [16]uint8{} {
 		c.Remote = netip.AddrFrom16(k.Remote).Unmap()
 	}

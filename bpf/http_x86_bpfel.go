@@ -48,6 +48,7 @@ const (
 	httpProgHttpEgress       = "http_egress"
 	httpProgHttpIngress      = "http_ingress"
 	httpVarExchangeKeyType   = "exchange_key_type"
+	httpVarExchangeTableType = "exchange_table_type"
 	httpVarExchangeValueType = "exchange_value_type"
 	httpVarHttp1MarkType     = "http1_mark_type"
 	httpVarL7Burst           = "l7_burst"
@@ -131,6 +132,7 @@ type httpMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type httpVariableSpecs struct {
 	ExchangeKeyType   *ebpf.VariableSpec `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.VariableSpec `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.VariableSpec `ebpf:"exchange_value_type"`
 	Http1MarkType     *ebpf.VariableSpec `ebpf:"http1_mark_type"`
 	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
@@ -203,6 +205,7 @@ func (m *httpMaps) Close() error {
 // It can be passed to loadHttpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type httpVariables struct {
 	ExchangeKeyType   *ebpf.Variable `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.Variable `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.Variable `ebpf:"exchange_value_type"`
 	Http1MarkType     *ebpf.Variable `ebpf:"http1_mark_type"`
 	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`

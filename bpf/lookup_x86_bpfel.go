@@ -38,6 +38,7 @@ const (
 	lookupProgLookupEgress     = "lookup_egress"
 	lookupProgLookupIngress    = "lookup_ingress"
 	lookupVarExchangeKeyType   = "exchange_key_type"
+	lookupVarExchangeTableType = "exchange_table_type"
 	lookupVarExchangeValueType = "exchange_value_type"
 	lookupVarL7Burst           = "l7_burst"
 	lookupVarL7Interval        = "l7_interval"
@@ -124,6 +125,7 @@ type lookupMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type lookupVariableSpecs struct {
 	ExchangeKeyType   *ebpf.VariableSpec `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.VariableSpec `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.VariableSpec `ebpf:"exchange_value_type"`
 	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
 	L7Interval        *ebpf.VariableSpec `ebpf:"l7_interval"`
@@ -204,6 +206,7 @@ func (m *lookupMaps) Close() error {
 // It can be passed to loadLookupObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lookupVariables struct {
 	ExchangeKeyType   *ebpf.Variable `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.Variable `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.Variable `ebpf:"exchange_value_type"`
 	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`
 	L7Interval        *ebpf.Variable `ebpf:"l7_interval"`

@@ -119,6 +119,14 @@ type sharedExchangeReport struct {
 	Comm       [16]uint8
 }
 
+type sharedExchangeTable uint32
+
+const (
+	sharedExchangeTableEXCHANGES_ALL    sharedExchangeTable = 0
+	sharedExchangeTableEXCHANGES_REST   sharedExchangeTable = 1
+	sharedExchangeTableEXCHANGES_TABLES sharedExchangeTable = 2
+)
+
 type sharedExchangeValue struct {
 	_             structs.HostLayout
 	Count         uint64
@@ -376,6 +384,7 @@ const (
 	sharedVarDnsEventType      = "dns_event_type"
 	sharedVarEventKindType     = "event_kind_type"
 	sharedVarExchangeKeyType   = "exchange_key_type"
+	sharedVarExchangeTableType = "exchange_table_type"
 	sharedVarExchangeValueType = "exchange_value_type"
 	sharedVarHttpEventType     = "http_event_type"
 	sharedVarL7Burst           = "l7_burst"
@@ -473,6 +482,7 @@ type sharedVariableSpecs struct {
 	DnsEventType      *ebpf.VariableSpec `ebpf:"dns_event_type"`
 	EventKindType     *ebpf.VariableSpec `ebpf:"event_kind_type"`
 	ExchangeKeyType   *ebpf.VariableSpec `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.VariableSpec `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.VariableSpec `ebpf:"exchange_value_type"`
 	HttpEventType     *ebpf.VariableSpec `ebpf:"http_event_type"`
 	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
@@ -565,6 +575,7 @@ type sharedVariables struct {
 	DnsEventType      *ebpf.Variable `ebpf:"dns_event_type"`
 	EventKindType     *ebpf.Variable `ebpf:"event_kind_type"`
 	ExchangeKeyType   *ebpf.Variable `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.Variable `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.Variable `ebpf:"exchange_value_type"`
 	HttpEventType     *ebpf.Variable `ebpf:"http_event_type"`
 	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`

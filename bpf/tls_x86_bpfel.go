@@ -35,6 +35,7 @@ const (
 	tlsProgTlsEgress        = "tls_egress"
 	tlsProgTlsIngress       = "tls_ingress"
 	tlsVarExchangeKeyType   = "exchange_key_type"
+	tlsVarExchangeTableType = "exchange_table_type"
 	tlsVarExchangeValueType = "exchange_value_type"
 	tlsVarL7Burst           = "l7_burst"
 	tlsVarL7Interval        = "l7_interval"
@@ -117,6 +118,7 @@ type tlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tlsVariableSpecs struct {
 	ExchangeKeyType   *ebpf.VariableSpec `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.VariableSpec `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.VariableSpec `ebpf:"exchange_value_type"`
 	L7Burst           *ebpf.VariableSpec `ebpf:"l7_burst"`
 	L7Interval        *ebpf.VariableSpec `ebpf:"l7_interval"`
@@ -188,6 +190,7 @@ func (m *tlsMaps) Close() error {
 // It can be passed to loadTlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tlsVariables struct {
 	ExchangeKeyType   *ebpf.Variable `ebpf:"exchange_key_type"`
+	ExchangeTableType *ebpf.Variable `ebpf:"exchange_table_type"`
 	ExchangeValueType *ebpf.Variable `ebpf:"exchange_value_type"`
 	L7Burst           *ebpf.Variable `ebpf:"l7_burst"`
 	L7Interval        *ebpf.Variable `ebpf:"l7_interval"`

@@ -21,9 +21,17 @@ struct exchange_map {
 	__type(value, struct exchange_value);
 };
 
+enum exchange_table {
+	EXCHANGES_ALL = 0,
+	EXCHANGES_REST = 1, /* those for which there was no room, without their operations: fewer keys */
+	EXCHANGES_TABLES = 2,
+};
+
+const enum exchange_table exchange_table_type __attribute__((unused));
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
+	__uint(max_entries, EXCHANGES_TABLES);
 	__type(key, u32);
 	__array(values, struct exchange_map);
 } exchanges SEC(".maps");
@@ -97,35 +105,38 @@ static __always_inline bool l7_afford(struct l7_cpu *cpu, u8 why, u64 now)
 	return true;
 }
 
-/* Adds to the counts; true if it is the first of its kind since the last reading. */
-static __always_inline bool l7_add(const struct exchange_key *k, const struct exchange_value *v)
+/* The sum of a key, made where there is room; else NULL. */
+static __always_inline struct exchange_value *l7_sum(u32 table, const struct exchange_key *k, bool *first)
 {
 	static const struct exchange_value none = {}; /* not on the stack, which is short */
+	void *counts = bpf_map_lookup_elem(&exchanges, &table);
 	struct exchange_value *sum;
-	u32 zero = 0;
-	bool first = false;
-	void *counts = bpf_map_lookup_elem(&exchanges, &zero);
 
 	if (!counts)
-		return false;
+		return NULL;
 	sum = bpf_map_lookup_elem(counts, k);
-	if (!sum) {
-		first = true;
-		bpf_map_update_elem(counts, k, &none, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(counts, k);
-	}
-	if (!sum) {
-		/* No room: the exchange counts, but for what and with whom is lost. */
-		struct exchange_key rest = {.cgroup = k->cgroup,
-					    .status = k->status,
-					    .bucket = k->bucket,
-					    .protocol = k->protocol,
-					    .role = k->role};
+	if (sum)
+		return sum;
+	*first = true;
+	bpf_map_update_elem(counts, k, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(counts, k);
+}
 
-		first = false;
+/* Adds to the counts; true if it is the first of its kind since the last reading. The key is the caller's as it was. */
+static __always_inline bool l7_add(struct exchange_key *k, const struct exchange_value *v)
+{
+	bool first = false;
+	struct exchange_value *sum = l7_sum(EXCHANGES_ALL, k, &first);
+
+	if (!sum) {
+		u64 operation = k->operation;
+
+		/* What was asked for is lost. */
 		count_loss(LOSS_EXCHANGE_TABLE_FULL);
-		bpf_map_update_elem(counts, &rest, &none, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(counts, &rest);
+		k->operation = 0;
+		sum = l7_sum(EXCHANGES_REST, k, &first);
+		k->operation = operation;
+		first = false;
 	}
 	if (!sum)
 		return false;
