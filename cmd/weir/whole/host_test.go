@@ -31,6 +31,7 @@ type dockerHost struct {
 	t     testing.TB
 	cli   string
 	image string
+	made  int // containers
 }
 
 // container is a running container.
@@ -132,7 +133,8 @@ func rootArchive(t testing.TB) *bytes.Buffer {
 // which files are written to, and this test binary as /actor.
 func (h *dockerHost) start(name string, files map[string]string, argv ...string) *container {
 	h.t.Helper()
-	c := &container{host: h, name: unique(name), dir: h.t.TempDir()}
+	h.made++
+	c := &container{host: h, name: unique(strconv.Itoa(h.made) + "-" + name), dir: h.t.TempDir()}
 	for file, content := range files {
 		if err := os.WriteFile(c.dir+"/"+file, []byte(content), 0o644); err != nil {
 			h.t.Fatal(err)

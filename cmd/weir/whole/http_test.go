@@ -50,7 +50,7 @@ func TestNginxAndCurl(t *testing.T) {
 	client.must(actorPath, "pipeline", nginx.at(8080), "8", "20")
 	client.must(actorPath, "pipeline", nginx.at(8081), "4", "5")
 
-	log, in, out := logged(t, settled(func() string { return nginx.file("access.log") }, 218))
+	log, in, out := logged(t, settled(nginx.accesses, 218))
 	if n := log.total(); n < 200 {
 		t.Fatalf("nginx logged %d requests: %v: %s", n, log, nginx.file("error.log"))
 	}
@@ -70,6 +70,29 @@ func TestNginxAndCurl(t *testing.T) {
 	behind, _, _ := logged(t, app.said())
 	d.awaitCounts(t, nginx.name, app.name, behind.labelled())
 	d.shows(t, nginx.name, app.name, behind)
+}
+
+// A server may answer before it has read the request, which goes on all the same:
+// it is one request, and the next on the connection another.
+func TestAnswerBeforeTheEndOfTheRequest(t *testing.T) {
+	require(t, nginxPath, curlPath)
+	h := newDockerHost(t)
+	d := start(t)
+	nginx := h.nginx("", "")
+	client := h.idle("curl", map[string]string{"body": strings.Repeat("b", 900_000)})
+	for range 10 {
+		client.must(curlPath, "--silent", "--show-error", "--max-time", "20", "-o", "/dev/null", "--data-binary", "@/data/body",
+			"http://"+nginx.at(8080)+"/early", "-o", "/dev/null", "http://"+nginx.at(8080)+"/next")
+	}
+	log, in, _ := logged(t, settled(nginx.accesses, 20))
+	if log.total() != 20 {
+		t.Fatalf("nginx logged %v", log)
+	}
+	d.awaitCounts(t, client.name, nginx.name, log)
+	sent := series(d.scrape(t), "weir_l7_bytes_total", append(between(client.name, nginx.name), "protocol", "http", "direction", "sent")...)
+	if len(sent) != 1 || sent[0].GetCounter().GetValue() < float64(in) || sent[0].GetCounter().GetValue() > float64(in)+20*900_000 {
+		t.Errorf("bytes sent %v, want at least the heads, %d", sent, in)
+	}
 }
 
 // require skips where a program is not installed.

@@ -101,6 +101,9 @@ func (h *dockerHost) nginx(extra, keepAlive string) *container {
 	return h.start("nginx", files, nginxPath, "-c", "/data/nginx.conf", "-e", "/data/start.log").listens(8080)
 }
 
+// accesses is nginx's access log.
+func (c *container) accesses() string { return c.file("access.log") }
+
 // Where Debian has the programs; a test's PATH may lead to others.
 const (
 	nginxPath  = "/usr/sbin/nginx"
