@@ -17,6 +17,12 @@ type line struct {
 		Destination party
 		L7          struct {
 			HTTP struct{ Code int }
+			DNS  struct {
+				Query  string
+				QTypes []string
+				IPs    []string
+				RCode  int
+			}
 		}
 		Extensions struct{ Value extensions }
 	}
@@ -43,6 +49,14 @@ type extensions struct {
 	Method string
 	Route  string
 	HTTP   struct{ Path, Upgrade string }
+	TLS    struct {
+		Version    string
+		ServerName string `json:"server_name"`
+		Cipher     string
+		Alert      int
+		JA4        string
+		Resumed    bool
+	}
 }
 
 type volume struct {
