@@ -55,11 +55,10 @@ func newExchangeTable(maps map[string]*ebpf.Map) (*exchangeTable, error) {
 		keys: make([]sharedExchangeKey, batch), values: make([]sharedExchangeValue, batch*cpus),
 		hashes: make([]uint64, batch), marks: make([]uint8, batch),
 	}
-	inner := spec.Maps["exchanges"].InnerMap
 	for i := range t.inner {
 		for table := range t.inner[i] {
+			inner := spec.Maps["exchanges"].InnerMap.Copy()
 			if sharedExchangeTable(table) == sharedExchangeTableEXCHANGES_REST {
-				inner = inner.Copy()
 				inner.MaxEntries = restEntries
 			}
 			if t.inner[i][table], err = ebpf.NewMap(inner); err != nil {
