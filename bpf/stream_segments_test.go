@@ -35,6 +35,21 @@ func every(n int) shape {
 	}
 }
 
+// head is how much of what is said in a turn is cut small where so many segments
+// would fill a socket's buffer: its program would wake and race with them.
+const head = 300
+
+// begin cuts the head of what is said into segments of n bytes.
+func begin(n int) shape {
+	return func(stream []byte, from, to int) []lab.Segment {
+		var at []int
+		for cut := from + n; cut < min(to, from+head); cut += n {
+			at = append(at, cut)
+		}
+		return pieces(stream, from, to, at...)
+	}
+}
+
 // then changes the segments that a shape makes.
 func (s shape) then(change func([]lab.Segment) []lab.Segment) shape {
 	return func(stream []byte, from, to int) []lab.Segment { return change(s(stream, from, to)) }
@@ -52,7 +67,8 @@ func twice(all []lab.Segment) (out []lab.Segment) {
 // end of what was sent, and now and then all at the beginning.
 func overlapping(n int, random *rand.Rand) shape {
 	return func(stream []byte, from, to int) (all []lab.Segment) {
-		for sent := from; sent < to; {
+		last := from
+		for sent := from; sent < min(to, from+head); {
 			at := max(from, sent-random.IntN(n+1))
 			if random.IntN(8) == 0 {
 				at = from
@@ -60,8 +76,9 @@ func overlapping(n int, random *rand.Rand) shape {
 			end := min(to, at+1+random.IntN(n+n))
 			all = append(all, lab.Segment{At: at, Data: stream[at:end]})
 			sent = max(sent, end)
+			last = sent
 		}
-		return all
+		return append(all, pieces(stream, last, to)...)
 	}
 }
 
@@ -106,17 +123,17 @@ func TestStreamSegments(t *testing.T) {
 	var all []variant
 	for _, d := range captured(t) {
 		for name, shape := range map[string]shape{
-			"byte by byte":            every(1),
+			"byte by byte":            begin(1),
 			"7 bytes":                 every(7),
 			"112 bytes":               every(112),
 			"113 bytes, each twice":   every(113).then(twice),
 			"whole, twice":            shape(whole).then(twice),
-			"3 bytes, each twice":     every(3).then(twice),
+			"3 bytes, each twice":     begin(3).then(twice),
 			"overlapping a little":    overlapping(5, random),
 			"overlapping much":        overlapping(40, random),
 			"overlapping, each twice": overlapping(90, random).then(twice),
 		} {
-			all = append(all, variant{name: d.name + ", " + name, d: d, shape: shape})
+			all = append(all, variant{name: d.name + ", " + name, d: d, shape: shape, asleep: true})
 		}
 	}
 	s.serve(all...)

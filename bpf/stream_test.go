@@ -82,6 +82,9 @@ func (d *dialogue) part(server bool) role.Part {
 		p.Turns = append(p.Turns, role.Turn{After: after[i], Say: stream[from:end]})
 		from = end
 	}
+	if !server {
+		p.Turns = append(p.Turns, role.Turn{After: len(d.responses)})
+	}
 	return p
 }
 
@@ -99,6 +102,7 @@ type variant struct {
 	shape  shape
 	v6     bool
 	silent bool      // see lab.Wire.Dial
+	asleep bool      // the socket's program sleeps while a turn is sent, so that each segment is decided on at once
 	end    end       // how the forged end ends
 	want   *outcomes // instead of the dialogue's
 }
@@ -121,6 +125,7 @@ type stage struct {
 	wire    *lab.Wire
 	dir     string
 	peers   int // numbers that are taken
+	of      flow.L7Protocol
 }
 
 // newStage captures nothing but what the lab's hosts do, so that every count is exact.
@@ -134,7 +139,7 @@ func newStage(t *testing.T) *stage {
 // quietStage is one that is not captured yet.
 func quietStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, host: lab.New(t).Host("real"), dir: t.TempDir()}
+	s := &stage{t: t, host: lab.New(t).Host("real"), dir: t.TempDir(), of: flow.HTTP}
 	s.wire = s.host.Wire()
 	return s
 }
@@ -244,23 +249,16 @@ func (s *stage) ask(all ...variant) {
 }
 
 // each calls do for every number, some at once and in order, and reports its errors.
+// Now and then it waits until the kernel's table has been emptied.
 func (s *stage) each(n int, do func(int) error) {
 	s.t.Helper()
-	todo := make(chan int, n)
-	for i := range n {
-		todo <- i
-	}
-	close(todo)
 	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for range min(n, parallel) {
-		wg.Go(func() {
-			for i := range todo {
-				errs[i] = do(i)
-			}
-		})
+	for from := 0; from < n; from += room {
+		if from > 0 {
+			s.mark()
+		}
+		some(from, min(n, from+room), func(i int) { errs[i] = do(i) })
 	}
-	wg.Wait()
 	failed := 0
 	for i, err := range errs {
 		if err == nil {
@@ -275,6 +273,29 @@ func (s *stage) each(n int, do func(int) error) {
 	}
 }
 
+// room is how many connections are told between two readings at most: each makes a
+// few entries in a table of 16,384.
+const room = 1000
+
+// some calls do for the numbers from and up to, a few at once, and returns when all
+// are done.
+func some(from, to int, do func(int)) {
+	todo := make(chan int, to-from)
+	for i := from; i < to; i++ {
+		todo <- i
+	}
+	close(todo)
+	var wg sync.WaitGroup
+	for range min(to-from, parallel) {
+		wg.Go(func() {
+			for i := range todo {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // play says the forged side of a connection.
 func (v *variant) play(p *lab.Peer, server bool) error {
 	stream, ends, after := v.d.side(server)
@@ -284,22 +305,17 @@ func (v *variant) play(p *lab.Peer, server bool) error {
 		if _, err := p.Received(after[i]); err != nil {
 			return fmt.Errorf("%s, turn %d: %w", v.name, i, err)
 		}
+		if v.asleep {
+			if err := v.sleeps(p, i, server); err != nil {
+				return err
+			}
+		}
 		segments := v.shape(stream, from, end)
 		if i == len(ends)-1 && len(segments) > 0 && v.end == endWithFIN {
 			segments[len(segments)-1].FIN = true
 		}
-		// A socket has room for so many small segments that its program has not read.
-		for group := range slices.Chunk(segments, 64) {
-			if err := p.Send(group...); err != nil {
-				return err
-			}
-			last := group[len(group)-1]
-			if len(segments) <= 64 {
-				last.At, last.Data = end, nil
-			}
-			if err := p.Taken(last.At + len(last.Data)); err != nil {
-				return fmt.Errorf("%s, turn %d: %w", v.name, i, err)
-			}
+		if err := v.send(p, segments, end); err != nil {
+			return fmt.Errorf("%s, turn %d: %w", v.name, i, err)
 		}
 		from = end
 	}
@@ -311,6 +327,45 @@ func (v *variant) play(p *lab.Peer, server bool) error {
 		return fmt.Errorf("%s: the socket sent\n%q\nwant\n%q", v.name, got, heard)
 	}
 	return v.finish(p, server, len(stream))
+}
+
+// sleeps waits until the socket's program waits for this turn of ours, if it does.
+func (v *variant) sleeps(p *lab.Peer, n int, server bool) error {
+	stream, ends, _ := v.d.side(server)
+	before := 0
+	if n > 0 {
+		before = ends[n-1]
+	}
+	if ends[n] == before || len(stream) == 0 {
+		return nil
+	}
+	if !server {
+		return p.Asleep(n)
+	}
+	return p.Asleep(n + 1)
+}
+
+// send sends the segments of a turn. A socket has room for so many small ones that
+// its program has not read.
+func (v *variant) send(p *lab.Peer, segments []lab.Segment, end int) error {
+	for group := range slices.Chunk(segments, 64) {
+		if err := p.Send(group...); err != nil {
+			return err
+		}
+		if len(segments) <= 64 {
+			continue
+		}
+		taken := 0
+		for _, s := range group {
+			if s.Valid() {
+				taken = max(taken, s.At+len(s.Data))
+			}
+		}
+		if err := p.Taken(min(taken, end)); err != nil {
+			return err
+		}
+	}
+	return p.Taken(end)
 }
 
 func (v *variant) finish(p *lab.Peer, server bool, sent int) error {
@@ -367,7 +422,7 @@ func (s *stage) tallies(as flow.Role, port uint16) (told map[netip.Addr]outcomes
 		if t.Role != as || t.Port != port {
 			continue
 		}
-		if t.Cgroup != s.host.CgroupID || t.Protocol != flow.HTTP || t.Peer != 0 {
+		if t.Cgroup != s.host.CgroupID || t.Protocol != s.of || t.Peer != 0 {
 			misplaced = fmt.Sprintf("tally of %+v", t.Counted)
 		}
 		if told[t.Remote] == nil {
@@ -388,7 +443,7 @@ func (s *stage) paths(all []variant, peers []netip.Addr) {
 	for _, ev := range s.told.all(func(ev *flow.Event) bool { return ev.Kind == flow.KindExchange }) {
 		x := ev.Exchange
 		v := of[x.Remote]
-		if v == nil {
+		if v == nil || s.of != flow.HTTP {
 			continue
 		}
 		if x.HTTP == nil || x.HTTP.Path != "" && !slices.Contains(v.d.paths, x.HTTP.Method+" "+x.HTTP.Path) {
@@ -429,11 +484,11 @@ func (s *stage) mark() {
 	})
 }
 
-// unseen is what was not read of HTTP so far, by reason.
+// unseen is what was not read of the stage's protocol so far, by reason.
 func (s *stage) unseen() map[string]flow.Unseen {
 	all := map[string]flow.Unseen{}
 	for _, u := range s.capture.Stats().Unseen {
-		if u.Protocol == flow.HTTP {
+		if u.Protocol == s.of {
 			all[u.Reason] = u
 		}
 	}

@@ -159,6 +159,7 @@ static __always_inline void dns_took(struct dns_conn *c, struct dns_dir *d, u32 
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
 __attribute__((noinline)) u32 dns_stream_step(struct dns_conn *c, u32 len, u32 position, u64 now)
 {
+	u32 shown = len;
 	struct dns_dir *d;
 
 	if (!c || position >= STREAM_POSITIONS)
@@ -173,6 +174,9 @@ __attribute__((noinline)) u32 dns_stream_step(struct dns_conn *c, u32 len, u32 p
 			d->began = now;
 		len = dns_step(&d->s, c->window, len, &c->out, &d->capture);
 	}
+	/* The byte at which an error shows is not among those that were read. */
+	if (c->out.flags & OUT_ERROR)
+		len = shown;
 	c->conn.stream.next[position] += len;
 	dns_took(c, d, position, now);
 	return len;

@@ -38,7 +38,7 @@ static __always_inline void http_take_request(struct http_conn *h, struct http_d
 
 	if (out->flags & OUT_HEAD) {
 		if ((u8)(d->mark - http_answering(h)->mark) >= HTTP_QUEUE) {
-			http_lose(h, UNSEEN_PIPELINED, 0);
+			d->stop = HTTP_MISSED;
 			return;
 		}
 		e = http_entry(h, d->mark);
@@ -68,6 +68,10 @@ static __always_inline bool http_take_answer(struct http_conn *h, struct http_di
 	if (out->kind != HTTP1_RESPONSE)
 		return false;
 	if (out->flags & OUT_HEAD) {
+		if (d->mark == http_asking(h)->mark) {
+			d->stop = HTTP_FAILED; /* nothing was asked */
+			return false;
+		}
 		e->status = out->status;
 		e->response_marks = out->marks;
 		h->flags |= HTTP_SPOKE;
@@ -78,8 +82,20 @@ static __always_inline bool http_take_answer(struct http_conn *h, struct http_di
 	e->end = now;
 	d->mark++;
 	if (out->flags & OUT_SWITCH)
-		h->flags |= HTTP_SWITCHED;
+		d->stop = HTTP_SWITCHED;
 	return true;
+}
+
+/* That nothing more is read of a direction is certain. */
+static __always_inline void http_stop(struct http_conn *h, const struct http_dir *d)
+{
+	u8 stop = d->stop;
+
+	if (stop & HTTP_MISSED)
+		http_lose(h, UNSEEN_PIPELINED, 0);
+	if (stop & HTTP_FAILED && h->flags & (HTTP_SPOKE | HTTP_PROBATION))
+		http_lose(h, UNSEEN_ERROR, 0);
+	h->flags |= stop;
 }
 
 /* After every step and every skip of a direction. Answers that leave are certain at once. */
@@ -88,9 +104,7 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 	const struct http1_out *out = &h->out;
 
 	if (out->flags & OUT_ERROR) {
-		if (h->flags & (HTTP_SPOKE | HTTP_PROBATION))
-			http_lose(h, UNSEEN_ERROR, 0);
-		h->flags |= HTTP_FAILED;
+		d->stop = HTTP_FAILED;
 		return;
 	}
 	if (!out->flags)
@@ -137,6 +151,7 @@ static __always_inline bool http_over(const struct http_conn *h)
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
 __attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 position, u64 now)
 {
+	u32 shown = len;
 	struct http_dir *d;
 	bool requests;
 
@@ -153,8 +168,13 @@ __attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 positi
 			http_message(h, d, requests, now);
 		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
 	}
-	h->conn.stream.next[position] += len;
 	http_took(h, d, requests, now);
+	/* The byte at which an error shows is not among those that were read. */
+	if (d->stop)
+		len = shown;
+	h->conn.stream.next[position] += len;
+	if (position != STREAM_TENTATIVE)
+		http_stop(h, d);
 	return len;
 }
 
@@ -165,7 +185,7 @@ static long http_window(u32 turn, void *ctx)
 	struct http_conn *h = f->h;
 	u32 n = f->len, position = f->position;
 
-	if (!n || position >= STREAM_POSITIONS)
+	if (!n || position >= STREAM_POSITIONS || h->dirs[position].stop)
 		return 1;
 	if (!h->dirs[position].s.skip) {
 		if (n > HTTP1_WINDOW)
@@ -192,7 +212,7 @@ static long http_handed_window(u32 turn, void *ctx)
 	struct http_handed *f = ctx;
 	u32 at = f->at, n;
 
-	if (at >= f->v->len || at >= L7_HANDED_LEN)
+	if (at >= f->v->len || at >= L7_HANDED_LEN || f->h->dirs[STREAM_TENTATIVE].stop)
 		return 1;
 	n = f->v->len - at;
 	if (n > HTTP1_WINDOW)
@@ -200,6 +220,14 @@ static long http_handed_window(u32 turn, void *ctx)
 	__builtin_memcpy(f->h->window.bytes, f->v->bytes + (at & (L7_HANDED_LEN - 1)), HTTP1_WINDOW);
 	f->at = at + http_step(f->h, n, STREAM_TENTATIVE, f->v->began);
 	return http_over(f->h);
+}
+
+/* What arrived was tried. */
+static __always_inline void http_tried(struct http_conn *h)
+{
+	h->dirs[STREAM_TENTATIVE].path_len = h->capture.path_len;
+	h->dirs[STREAM_TENTATIVE].trace_len = h->capture.trace_len;
+	h->conn.stream.pending = true;
 }
 
 /* What met the listener, before this socket was. */
@@ -211,9 +239,7 @@ static __always_inline void http_pick_up(struct http_conn *h)
 		return;
 	bpf_loop(L7_HANDED_LEN + HTTP_QUEUE, http_handed_window, &f, 0);
 	bpf_map_delete_elem(&l7_handed, &h->conn.stream.conn);
-	h->dirs[STREAM_TENTATIVE].path_len = h->capture.path_len;
-	h->dirs[STREAM_TENTATIVE].trace_len = h->capture.trace_len;
-	h->conn.stream.pending = true;
+	http_tried(h);
 }
 
 /* Bytes that passed unseen: harmless inside of a body. */
@@ -233,8 +259,10 @@ static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 no
 	u8 mark = h->dirs[STREAM_INGRESS].mark;
 	u32 gap;
 
-	if (stream_taken(&h->conn.stream, rcv_nxt))
+	if (stream_taken(&h->conn.stream, rcv_nxt)) {
 		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
+		http_stop(h, &h->dirs[STREAM_INGRESS]);
+	}
 	gap = stream_unseen(&h->conn.stream, rcv_nxt);
 	if (gap)
 		http_gap(h, STREAM_INGRESS, gap, now);
@@ -283,11 +311,8 @@ static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn
 	f.offset = g->offset;
 	f.len = g->len;
 	bpf_loop(g->len + HTTP_QUEUE, http_window, &f, 0);
-	if (!egress) {
-		h->dirs[position].path_len = h->capture.path_len;
-		h->dirs[position].trace_len = h->capture.trace_len;
-		h->conn.stream.pending = true;
-	}
+	if (!egress)
+		http_tried(h);
 }
 
 /* The first segment after the protocol became known. */
@@ -315,10 +340,12 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
 	http1_init(&h->dirs[STREAM_INGRESS].s, client);
 	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
+	/* What came before is shown as if it came now. */
 	if (l->have) {
 		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
-		http_step(h, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
+		http_step(h, l->have, egress ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
+		if (!egress)
+			http_tried(h);
 	} else if (l->flags & L7_HANDED) {
 		l->flags &= ~L7_HANDED;
 		http_pick_up(h);
@@ -360,8 +387,12 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	if (h->conn.noted && !egress && !conn_peer(&h->conn, bpf_sk_storage_get(&l7_socks, sk, 0, 0)))
 		h->flags |= HTTP_SWITCHED;
 	http_commit(h, stream_rcv_nxt(tp, sk), now);
-	if (g.len && !http_over(h))
-		http_segment(skb, h, &g, egress, now);
+	if (g.len && !http_over(h)) {
+		if (egress || stream_tries(&h->conn.stream, &g, sk, tp))
+			http_segment(skb, h, &g, egress, now);
+		else if (h->conn.stream.doubt)
+			h->dirs[STREAM_INGRESS].spoilt = 1;
+	}
 	flags = h->flags;
 	settled = !h->conn.stream.pending;
 	stream_unlock(&h->conn.stream);

@@ -19,7 +19,8 @@ struct http_dir {
 	u8 path_len;  /* of the capture */
 	u8 trace_len; /* of the capture */
 	u8 spoilt;    /* the capture has bytes of another request */
-	u8 reserved[4];
+	u8 stop;      /* enum http_flag: nothing more is read, and why. It counts once TCP took what said so */
+	u8 reserved[3];
 };
 
 struct http_entry {

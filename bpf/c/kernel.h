@@ -111,10 +111,14 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	int sk_err;
+	struct {
+		int len;
+	} sk_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
+	struct sock sk;
 	__be16 inet_sport;
 };
 

@@ -180,10 +180,11 @@ static __always_inline void l7_enter(struct l7_sock *l, struct sock_info *i, con
 
 /* A segment of a connection whose protocol is not known yet. */
 static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, struct l7_sock *l, struct sock_info *i,
-				    const struct segment *g, bool egress)
+				    struct segment *g, bool egress)
 {
 	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 	u32 n, verdict, start, have = l->have & (L7_HEAD - 1), asks, answers;
+	s32 taken, from;
 	struct l7_begin b = {};
 	bool client = l->role == ROLE_CLIENT;
 
@@ -194,7 +195,7 @@ static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, 
 	answers = client ? asks : start;
 	asks = client ? start : asks;
 	if (l->flags & L7_DOUBT) {
-		if ((s32)(tp->rcv_nxt - asks) > 0)
+		if ((s32)(tp->rcv_nxt - (asks + have)) > 0)
 			l->flags |= L7_OPAQUE;
 		if (l->flags & L7_OPAQUE || egress)
 			return;
@@ -207,21 +208,34 @@ static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, 
 		return;
 	}
 	l->conn = (u64)asks << 32 | answers;
-	if (g->seq == asks) {
-		have = 0;
-		l->began = bpf_ktime_get_ns();
+	/* What TCP has is old, and what it has not may come again, and otherwise. */
+	taken = egress ? 0 : tp->rcv_nxt - asks;
+	from = g->seq - asks;
+	if (from < taken) {
+		if (taken - from >= (s32)g->len)
+			return;
+		g->offset += taken - from;
+		g->len -= taken - from;
+		from = taken;
 	}
+	if (from > (s32)have) {
+		/* What is ahead at ingress may be out of order: then it comes again. */
+		if (taken > (s32)have || egress || i->flags & FLAG_PREEXISTING) {
+			n = l7_load(skb, g, &b, 0);
+			if (n)
+				l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
+		}
+		return;
+	}
+	have = from & (L7_HEAD - 1);
+	if (!have)
+		l->began = bpf_ktime_get_ns();
+	l->flags &= ~L7_DOUBT;
 	if (have)
 		__builtin_memcpy(b.bytes, l->head, L7_HEAD);
 	n = l7_load(skb, g, &b, have);
 	if (!n)
 		return;
-	if (g->seq != asks + have) {
-		/* What is ahead at ingress may be out of order: it comes again, or was missed. */
-		if (i->flags & FLAG_PREEXISTING || egress)
-			l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
-		return;
-	}
 	verdict = l7_detect(&b, have + n);
 	if (verdict == L7_MAYBE && have + g->len < L7_HEAD) {
 		__builtin_memcpy(l->head, b.bytes, L7_HEAD);

@@ -25,7 +25,8 @@ struct l7_stream {
 	u32 lock;
 	u64 conn;     /* as flow.Socket's ConnID */
 	bool pending; /* tentative is ahead of ingress */
-	u8 reserved[7];
+	bool doubt;   /* what was tried came again, and TCP takes one or the other */
+	u8 reserved[6];
 };
 
 #define STREAM_PATIENCE 8192 /* looks at a lock: some 100 us */
@@ -88,7 +89,7 @@ static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, const s
 /* Whether TCP took what was tried: the caller makes the tentative state its ingress state then. */
 static __always_inline bool stream_taken(struct l7_stream *s, u32 rcv_nxt)
 {
-	if (!s->pending || (s32)(rcv_nxt - s->next[STREAM_TENTATIVE]) < 0)
+	if (!s->pending || s->doubt || (s32)(rcv_nxt - s->next[STREAM_TENTATIVE]) < 0)
 		return false;
 	s->pending = false;
 	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE];
@@ -100,7 +101,39 @@ static __always_inline u32 stream_unseen(const struct l7_stream *s, u32 rcv_nxt)
 {
 	s32 gap = rcv_nxt - s->next[STREAM_INGRESS];
 
-	return gap > 0 && !s->pending ? gap : 0;
+	return gap > 0 && (!s->pending || s->doubt) ? gap : 0;
+}
+
+/*
+ * Whether TCP has yet to look at what arrived while its program used the socket.
+ * Where the backlog is empty, TCP has looked at everything that was seen here.
+ */
+static __always_inline bool stream_undecided(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return !tp || tp->inet_conn.icsk_inet.sk.sk_backlog.len;
+}
+
+/*
+ * Whether an arriving segment is tried. What TCP has is not, and what comes again is
+ * only when TCP did not take it before: else it would be anyone's guess whose bytes
+ * TCP takes, and they are unseen.
+ */
+static __always_inline bool stream_tries(struct l7_stream *s, const struct segment *g, struct bpf_sock *sk,
+					 const struct bpf_tcp_sock *tp)
+{
+	bool before = s->doubt;
+
+	if ((s32)(g->seq + g->len - s->next[STREAM_INGRESS]) <= 0)
+		return false;
+	if (!before && (!s->pending || (s32)(g->seq - s->next[STREAM_TENTATIVE]) >= 0))
+		return true;
+	/* In this order: TCP takes what is in the backlog before that is empty. */
+	s->doubt = stream_undecided(sk) || stream_rcv_nxt(tp, sk) != s->next[STREAM_INGRESS];
+	if (before && !s->doubt)
+		s->pending = false;
+	return !s->doubt;
 }
 
 /*

@@ -194,10 +194,11 @@ static __always_inline struct dns_conn *dns_begin(struct __sk_buff *skb, struct 
 	dns_init(&c->dirs[STREAM_EGRESS].s);
 	dns_init(&c->dirs[STREAM_INGRESS].s);
 	dns_init(&c->dirs[STREAM_TENTATIVE].s);
-	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
+	/* What came before is shown as if it came now. */
 	if (l->have) {
 		__builtin_memcpy(c->window, l->head, L7_HEAD);
-		dns_stream_step(c, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
+		dns_stream_step(c, l->have, egress ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
+		c->conn.stream.pending = !egress;
 	} else if (l->flags & L7_HANDED) {
 		l->flags &= ~L7_HANDED;
 		dns_pick_up(c);
@@ -260,7 +261,7 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 		dns_give_up(c, DNS_OPAQUE);
 	if (!c->over)
 		dns_commit(c, stream_rcv_nxt(tp, sk), now);
-	if (g.len && !c->over)
+	if (g.len && !c->over && (egress || stream_tries(&c->conn.stream, &g, sk, tp)))
 		dns_segment(skb, c, &g, egress, now);
 	over = c->over;
 	stream_unlock(&c->conn.stream);

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/seed79351815/weir/bpf/lab/role"
 )
 
 // Peer is one end of a TCP connection whose other end is a real socket. It
@@ -26,6 +28,7 @@ type Peer struct {
 	up       bool // the socket has answered
 	ended    bool // the socket has finished
 	reset    bool
+	service  int // of its last segment; -1 until there is one
 	received []byte
 }
 
@@ -87,6 +90,11 @@ type Segment struct {
 	BehindOptions bool // IPv6: destination options before the TCP header
 }
 
+// Valid tells whether a socket takes the segment, if it is in its window.
+func (s *Segment) Valid() bool {
+	return s.At >= 0 && s.At < 1<<20 && !s.BadChecksum && !s.Old && !s.NoACK && !s.AckAhead
+}
+
 // Send puts segments on the wire. It returns when the kernel is done with them,
 // unless the socket's program was just using the socket.
 func (p *Peer) Send(segments ...Segment) error {
@@ -142,7 +150,7 @@ func (p *Peer) take(s *segment) {
 		p.reset, p.ended = true, true
 		return
 	}
-	p.echo = s.sent
+	p.echo, p.service = s.sent, int(s.service)
 	if s.flags&flagACK != 0 {
 		p.acked = s.ack
 	}
@@ -225,6 +233,31 @@ func (p *Peer) Ended() error {
 // Window waits until the socket's window, in bytes, is like that.
 func (p *Peer) Window(like func(int) bool) error {
 	return p.await("window", func() bool { return like(p.window) })
+}
+
+// Asleep waits until the socket's program, which plays a script, sleeps until it has
+// heard all before its n-th turn. Each thing that it does with its socket has what
+// arrives meanwhile wait, and seen by weir before TCP has decided on it.
+func (p *Peer) Asleep(n int) error {
+	mark := role.SleepMark(n)
+	for deadline := time.Now().Add(wirePatience); time.Now().Before(deadline); time.Sleep(50 * time.Microsecond) {
+		p.mu.Lock()
+		p.service = -1
+		// What is too old is answered at once.
+		err := p.put(&segment{seq: p.acked - 1<<20, flags: flagACK}, false, false)
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		service := -1
+		if err := p.await("answer", func() bool { service = p.service; return service >= 0 }); err != nil {
+			return err
+		}
+		if service == mark {
+			return nil
+		}
+	}
+	return fmt.Errorf("peer %s of %s: its program does not sleep before turn %d", p.local, p.remote, n)
 }
 
 // Local is the forged end.

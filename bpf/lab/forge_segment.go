@@ -22,6 +22,7 @@ type segment struct {
 	window     uint16
 	sent, echo uint32 // timestamps, RFC 7323
 	scale      uint8  // of the window, in a SYN; none is 0
+	service    uint8  // type of service, or traffic class, as it arrived
 	data       []byte
 }
 
@@ -120,12 +121,15 @@ func checksum(sum uint32, b []byte) uint16 {
 // parseSegment reads what a kernel sent; false where it is no TCP over IP.
 func parseSegment(b []byte) (s segment, ok bool) {
 	var from, to netip.Addr
+	var service uint8
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4 && b[9] == protocolTCP:
 		from, to = netip.AddrFrom4([4]byte(b[12:])), netip.AddrFrom4([4]byte(b[16:]))
+		service = b[1]
 		b = b[min(int(b[0]&15)*4, len(b)):]
 	case len(b) >= 40 && b[0]>>4 == 6 && b[6] == protocolTCP:
 		from, to = netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
+		service = b[0]<<4 | b[1]>>4
 		b = b[40:]
 	default:
 		return s, false
@@ -136,7 +140,7 @@ func parseSegment(b []byte) (s segment, ok bool) {
 	s = segment{
 		from: netip.AddrPortFrom(from, binary.BigEndian.Uint16(b)), to: netip.AddrPortFrom(to, binary.BigEndian.Uint16(b[2:])),
 		seq: binary.BigEndian.Uint32(b[4:]), ack: binary.BigEndian.Uint32(b[8:]),
-		flags: b[13], window: binary.BigEndian.Uint16(b[14:]), data: b[int(b[12]>>4)*4:],
+		flags: b[13], service: service, window: binary.BigEndian.Uint16(b[14:]), data: b[int(b[12]>>4)*4:],
 	}
 	s.options(b[20 : int(b[12]>>4)*4])
 	return s, true

@@ -34,7 +34,8 @@ type Call struct {
 
 // Part is what one end of a connection does. It closes when the peer has finished.
 // It reads all the time, or, unless Eager is set, what comes before a turn at once:
-// until then it does not touch its socket.
+// until then it does not touch its socket, and says so with the type of service of
+// what its kernel sends, see SleepMark.
 type Part struct {
 	Turns  []Turn        `json:"turns"`
 	Close  bool          `json:"close,omitempty"`  // it finishes after its last turn
@@ -43,7 +44,7 @@ type Part struct {
 	Eager  bool          `json:"eager,omitempty"`
 }
 
-// Turn is what is written after so many bytes were read in all.
+// Turn is what is written after so many bytes were read in all; it may be nothing.
 type Turn struct {
 	After int    `json:"after"`
 	Say   []byte `json:"say"`
@@ -145,11 +146,13 @@ func scriptPlay(ctx context.Context, p Part, c *net.TCPConn, acc *account) {
 // scriptTalk hears what comes before a turn, and says the turn.
 func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
 	buf := make([]byte, 64<<10)
-	for _, turn := range p.Turns {
-		for left := turn.After - int(conn.Received); left > 0; left = turn.After - int(conn.Received) {
-			if err := lowWater(c, left); err != nil {
+	for n, turn := range p.Turns {
+		if left := turn.After - int(conn.Received); left > 0 {
+			if err := sleep(c, left, n); err != nil {
 				return err
 			}
+		}
+		for int(conn.Received) < turn.After {
 			n, err := c.Read(buf)
 			conn.Received += uint64(n)
 			if err == io.EOF {
@@ -158,6 +161,13 @@ func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
 			if err != nil {
 				return err
 			}
+			// Woken early, where segments are so small that they fill the buffer.
+			if err := lowWater(c); err != nil {
+				return err
+			}
+		}
+		if len(turn.Say) == 0 {
+			continue
 		}
 		n, err := c.Write(turn.Say)
 		conn.Sent += uint64(n)
@@ -170,7 +180,7 @@ func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
 			return err
 		}
 	}
-	if err := lowWater(c, 1); err != nil {
+	if err := lowWater(c); err != nil {
 		return err
 	}
 	n, err := io.Copy(io.Discard, c)
