@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
@@ -163,11 +162,12 @@ func TestKilledDaemonLeavesNothingAndComesBack(t *testing.T) {
 	server := docker.Play(unique("server"), role.Spec{Role: role.TCPServer, Address: lab.Listen(7003)})
 	client := docker.Play(unique("client"), role.Spec{Role: role.TCPClient, Address: server.Addr.String(), Count: 3, Bytes: 1000, Wait: true})
 	d.eventually(t, 3, func(l *line) bool { return l.Flow.Extensions.Value.Record == "start" }, "--all", "--port", "7003")
+	programs := d.programs(t)
 	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_ = d.cmd.Wait()
-	awaitNoPrograms(t)
+	awaitNoPrograms(t, programs)
 	again := d.again(t)
 	client.Stop()
 	for _, l := range again.eventually(t, 3, ended, "--all", "--port", "7003") {
@@ -175,24 +175,6 @@ func TestKilledDaemonLeavesNothingAndComesBack(t *testing.T) {
 			t.Errorf("older flow: %+v -> %+v, %+v", l.Flow.Source, l.Flow.Destination, x)
 		}
 	}
-}
-
-// awaitNoPrograms waits until the kernel has none of weir's programs.
-func awaitNoPrograms(t *testing.T) {
-	t.Helper()
-	bpftool := lab.RequireTool(t, "bpftool")
-	var out []byte
-	for range 50 {
-		var err error
-		if out, err = exec.Command(bpftool, "prog", "show").Output(); err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(out), "name tcp_state ") {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Errorf("weir's programs are still there: %s", out)
 }
 
 // weir's own scrapes and sockets are not counted, whoever scrapes.

@@ -131,47 +131,6 @@ func (l duel) hooks(b *testing.B, server, client *container) (ns float64) {
 	return ns
 }
 
-// program is one of the kernel's and how often it ran.
-type program struct {
-	name string
-	runs uint64
-	took time.Duration
-}
-
-var progID = regexp.MustCompile(`(?m)^prog_id:\s+([0-9]+)$`)
-
-// programs are those that the daemon holds: another weir may run on the host.
-func (d *daemon) programs(b *testing.B) map[ebpf.ProgramID]program {
-	b.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", d.cmd.Process.Pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	all := map[ebpf.ProgramID]program{}
-	for _, f := range files {
-		text, _ := os.ReadFile(f) // of one that was closed there is none
-		m := progID.FindSubmatch(text)
-		if m == nil {
-			continue
-		}
-		n, _ := strconv.Atoi(string(m[1]))
-		p, err := ebpf.NewProgramFromID(ebpf.ProgramID(n))
-		if err != nil {
-			continue // it is gone
-		}
-		info, err := p.Info()
-		stats, serr := p.Stats()
-		p.Close()
-		if err == nil && serr == nil {
-			all[ebpf.ProgramID(n)] = program{info.Name, stats.RunCount, stats.Runtime}
-		}
-	}
-	if len(all) == 0 {
-		b.Fatal("the daemon has no programs in the kernel")
-	}
-	return all
-}
-
 // onCPU is how long a process's living threads were on a processor.
 func onCPU(b *testing.B, pid int) (sum time.Duration) {
 	b.Helper()

@@ -205,7 +205,9 @@ func (c *container) must(argv ...string) string {
 // said is all that the container's own program printed.
 func (c *container) said() string {
 	var b strings.Builder
-	cmd := exec.Command(c.host.cli, "logs", c.name)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.host.cli, "logs", c.name)
 	cmd.Stdout, cmd.Stderr = &b, &b
 	if err := cmd.Run(); err != nil {
 		return err.Error()

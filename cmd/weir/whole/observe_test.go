@@ -3,6 +3,7 @@ package whole
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"os/exec"
 	"strings"
@@ -73,7 +74,9 @@ type side struct {
 // observe asks the daemon for flows, as a user would.
 func (d *daemon) observe(t testing.TB, args ...string) []line {
 	t.Helper()
-	cmd := exec.Command(d.path, append([]string{"observe", "--socket", d.socket, "-o", "json"}, args...)...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, d.path, append([]string{"observe", "--socket", d.socket, "-o", "json"}, args...)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -21,10 +21,21 @@ func TestMain(m *testing.M) {
 	lab.Main(m)
 }
 
-// binary builds weir as a user gets it, once.
+// binary builds weir as a user gets it, once. Tests cannot remove what they share:
+// the next run does.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "weir-bench-")
+	const prefix = "weir-whole-"
+	older, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	if err != nil {
+		return "", err
+	}
+	for _, dir := range older {
+		if pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), prefix)); err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	dir := filepath.Join(os.TempDir(), prefix+strconv.Itoa(os.Getpid()))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "weir")
@@ -91,6 +102,7 @@ func (d *daemon) stop(b testing.TB) (cores float64) {
 	b.Helper()
 	lived := time.Since(d.begun)
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	defer time.AfterFunc(patience, func() { _ = d.cmd.Process.Kill() }).Stop()
 	if err := d.cmd.Wait(); err != nil {
 		b.Fatalf("weir ended badly: %v: %s", err, d.log.String())
 	}
