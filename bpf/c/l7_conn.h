@@ -61,35 +61,33 @@ static __always_inline void conn_begin(struct l7_conn *c, struct __sk_buff *skb,
 	__builtin_memcpy(c->comm, i->comm, COMM_LEN);
 }
 
-/*
- * Takes the server's signature, which is there with its first answer, and at the end
- * of the connection. False if the connection is weir's own.
- */
-static __always_inline bool conn_peer(struct l7_conn *c, struct l7_sock *l)
-{
-	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &c->stream.conn);
-	bool own = false;
-
-	c->noted = false;
-	if (pair) {
-		own = pair->server == L7_SELF;
-		c->key.peer = pair->server;
-		bpf_map_delete_elem(&l7_pairs, &c->stream.conn);
-	}
-	if (l) {
-		l->peer = c->key.peer;
-		l->flags &= ~L7_NOTED;
-	}
-	return !own;
-}
-
-/* At the end of a connection: nobody will sign any more. */
+/* Takes the note down, with what the server signed: nobody needs it any more. */
 static __always_inline void conn_unnote(struct l7_sock *l)
 {
+	struct l7_pair *pair;
+
 	if (!(l->flags & L7_NOTED))
 		return;
 	l->flags &= ~L7_NOTED;
+	pair = bpf_map_lookup_elem(&l7_pairs, &l->conn);
+	if (!pair)
+		return;
+	l->peer = pair->server;
 	bpf_map_delete_elem(&l7_pairs, &l->conn);
+}
+
+/*
+ * Learns who the server is, whose signature is there with its first answer, and at the
+ * end of the connection. False if the connection is weir's own.
+ */
+static __always_inline bool conn_peer(struct l7_conn *c, struct l7_sock *l)
+{
+	c->noted = false;
+	if (!l)
+		return true;
+	conn_unnote(l); /* another protocol's program may have been here first */
+	c->key.peer = l->peer;
+	return l->peer != L7_SELF;
 }
 
 /* What an exchange that is told in full says of its connection, and of itself but for why. */

@@ -95,7 +95,9 @@ static __always_inline u32 l7_load(struct __sk_buff *skb, const struct segment *
 		return 0;
 	if (n > 32)
 		n = 32;
-	if (bpf_skb_load_bytes(skb, g->offset, b->bytes + (have & (L7_HEAD - 1)), load_size(n, 32)))
+	asm volatile("" : "+r"(have)); /* the compiler knows its range, 6.1 has forgotten it */
+	have &= L7_HEAD - 1;
+	if (bpf_skb_load_bytes(skb, g->offset, b->bytes + have, load_size(n, 32)))
 		return 0;
 	return n;
 }

@@ -48,9 +48,9 @@ static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
 __attribute__((noinline)) u32 tls_read_window(struct tls_conn *h, u32 len, u32 position, u64 now)
 {
+	u32 shown = len, next;
 	struct tls_dir *d;
 	bool asks;
-	u32 next;
 
 	if (!h || position >= STREAM_POSITIONS)
 		return 0;
@@ -68,6 +68,11 @@ __attribute__((noinline)) u32 tls_read_window(struct tls_conn *h, u32 len, u32 p
 	next = h->conn.stream.next[position] + len;
 	h->conn.stream.next[position] = next;
 	tls_took(h, d, asks, next - d->base, now);
+	/* The byte at which an error shows is not among those that were read. */
+	if (h->out.flags & OUT_ERROR) {
+		h->conn.stream.next[position] = next + shown - len;
+		len = shown;
+	}
 	return len;
 }
 
@@ -205,21 +210,29 @@ static __always_inline void tls_judge(struct tls_conn *h)
 	}
 }
 
-/* The first segment after the protocol became known. */
-static __always_inline struct tls_conn *tls_begin(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+/* Where a connection's handshake is kept, made when it is first asked for; NULL when that is through. */
+static __always_inline struct tls_conn *tls_of(struct bpf_sock *sk, struct l7_sock *l)
 {
-	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	struct tls_conn *h;
+	struct tls_conn *h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
 
-	if (!l || !i)
-		return NULL;
+	/* Another processor may have been through with it just now, or have made it. */
+	if (h || l->flags & L7_OPAQUE)
+		return h;
 	h = bpf_sk_storage_get(&l7_tls, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!h) {
+	if (!h)
+		h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
+	if (!h && !(l->flags & L7_OPAQUE)) {
 		l->flags |= L7_OPAQUE;
 		l7_unseen(L7_TLS, UNSEEN_STORAGE, 1, 0);
-		return NULL;
 	}
+	return h;
+}
+
+/* The first segment after the protocol became known. */
+static __always_inline void tls_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct tls_conn *h, struct l7_sock *l,
+				      const struct sock_info *i)
+{
+	h->begun = true;
 	conn_begin(&h->conn, skb, sk, l, i);
 	h->start = l->began;
 	tls_init(&h->dirs[STREAM_EGRESS].s, h->conn.client ? TLS_CLIENT : TLS_SERVER);
@@ -227,59 +240,72 @@ static __always_inline struct tls_conn *tls_begin(struct __sk_buff *skb, struct 
 	h->dirs[STREAM_EGRESS].base = h->conn.stream.next[STREAM_EGRESS];
 	h->dirs[STREAM_INGRESS].base = h->conn.stream.next[STREAM_INGRESS];
 	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	/* What came before is shown as if it came now. Of a server's it is what TCP took by now. */
+	/* What the client sent before is shown as if it came now. */
 	if (l->have) {
 		__builtin_memcpy(h->window, l->head, L7_HEAD);
-		tls_read_window(h, l->have, egress ? STREAM_EGRESS : STREAM_INGRESS, l->began);
+		tls_read_window(h, l->have, h->conn.client ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
+		h->conn.stream.pending = !h->conn.client;
 	} else if (l->flags & L7_HANDED) {
 		l->flags &= ~L7_HANDED;
 		tls_pick_up(h);
 	}
-	return h;
+}
+
+/* A segment, and what TCP did before; the connection's lock is held. */
+static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *sk, struct tls_conn *h,
+				       struct l7_sock *l, struct segment *g, bool egress)
+{
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	u64 now = bpf_ktime_get_ns();
+
+	if (!tp)
+		return;
+	if (h->conn.noted && !egress && !conn_peer(&h->conn, l))
+		h->over = true; /* weir's own */
+	if (!h->over)
+		tls_commit(h, stream_rcv_nxt(tp, sk), now);
+	if (g->len && !h->over && (egress || stream_tries(&h->conn.stream, g, sk, tp)))
+		tls_segment(skb, h, g, egress, now);
+	tls_judge(h);
+	if (h->over)
+		l->flags |= L7_OPAQUE;
 }
 
 static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct bpf_tcp_sock *tp;
+	struct sock_info *i;
 	struct tls_conn *h;
 	struct l7_sock *l;
 	struct segment g;
 	bool over;
-	u64 now;
 
 	if (!sk || !read_segment(skb, &g))
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return PASS;
-	h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
-	if (!h)
-		h = tls_begin(skb, sk, egress);
-	tp = bpf_tcp_sock(sk);
-	if (!h || !tp || (!g.len && !h->conn.stream.pending))
+	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!l || !i)
+		return PASS;
+	h = tls_of(sk, l);
+	if (!h || (!g.len && !h->conn.stream.pending))
 		return PASS;
 	if (!stream_lock(&h->conn.stream)) {
 		if (g.len)
 			l7_unseen(L7_TLS, UNSEEN_BUSY, 1, g.len);
 		return PASS;
 	}
-	now = bpf_ktime_get_ns();
-	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	if (h->conn.noted && !egress && !conn_peer(&h->conn, l))
-		h->over = true; /* weir's own */
-	if (!h->over)
-		tls_commit(h, stream_rcv_nxt(tp, sk), now);
-	if (g.len && !h->over)
-		tls_segment(skb, h, &g, egress, now);
-	tls_judge(h);
+	if (!h->begun)
+		tls_begin(skb, sk, h, l, i);
 	over = h->over;
+	if (!over)
+		tls_locked(skb, sk, h, l, &g, egress);
+	over = !over && h->over;
 	stream_unlock(&h->conn.stream);
-	if (over) {
-		if (l)
-			l->flags |= L7_OPAQUE;
+	if (over)
 		bpf_sk_storage_delete(&l7_tls, sk);
-	}
 	return PASS;
 }
 
@@ -322,7 +348,7 @@ int BPF_PROG(tls_close, struct sock *sk, int oldstate, int newstate)
 		return 0;
 	h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!h || !tp || !stream_lock(&h->conn.stream)) {
+	if (!h || !h->begun || !tp || !stream_lock(&h->conn.stream)) {
 		conn_unnote(l);
 		return 0;
 	}
