@@ -25,6 +25,8 @@ type Config struct {
 	FlowIdle   time.Duration // a connectionless flow without packets for so long has ended; 30 s
 	Logger     *slog.Logger  // slog.Default()
 	BTFPath    string        // /sys/kernel/btf/vmlinux
+
+	tellAll flow.L7Protocol // for tests: its exchanges are all told in full
 }
 
 func (cfg Config) withDefaults() Config {

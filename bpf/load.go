@@ -7,13 +7,14 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/rlimit"
+	"github.com/seed79351815/weir/collector/flow"
 )
 
 // sharedNames are the maps that every unit uses; each is created once.
 var sharedNames = [...]string{
 	"sockets", "flows", "drops", "events", "stats",
 	"l7_socks", "l7_pairs", "l7_cpus", "l7_egress", "l7_ingress", "l7_handed", "l7_handing", "exchanges", "operations",
-	"dns_rooms", "lookups", "lookup_notes", "lookup_lost",
+	"dns_rooms", "lookups", "lookup_notes", "lookup_conns",
 }
 
 // createMaps creates the maps in the sizes that cfg asks for.
@@ -70,6 +71,19 @@ func newGates(cfg Config, self uint32, reasons map[uint32]string) gates {
 	return gates{self, uint64(min(cfg.RingSize/4, 64<<10)), ordinaryReasons(reasons)}
 }
 
+// variables are the gates by their names in C. With all, every exchange is told in
+// full.
+func (g gates) variables(all bool) map[string]any {
+	v := map[string]any{
+		"self_tgid": g.self, "wakeup_bytes": g.wakeup, "ordinary_reasons": g.ordinary,
+		"lookup_patience": uint64(lookupPatience),
+	}
+	if all {
+		v["l7_interval"], v["l7_burst"] = uint64(0), uint64(1)<<62
+	}
+	return v
+}
+
 // loadUnit loads one unit on the shared maps. A program that the kernel refuses
 // is left out when it is not required: the error names it, the rest is loaded.
 func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Collection, error) {
@@ -78,7 +92,7 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 		return nil, fmt.Errorf("read embedded BPF object %s: %w", u.name, err)
 	}
 	cfg.size(spec)
-	for name, value := range map[string]any{"self_tgid": g.self, "wakeup_bytes": g.wakeup, "ordinary_reasons": g.ordinary, "lookup_patience": uint64(lookupPatience)} {
+	for name, value := range g.variables(u.protocol != flow.L7None && u.protocol == cfg.tellAll) {
 		// A unit has only the gates that its programs look at.
 		if v := spec.Variables[name]; v != nil {
 			if err := v.Set(value); err != nil {

@@ -88,6 +88,24 @@ func (r *resolver) queries(client netip.Addr) []string {
 	return list
 }
 
+// resolvers is a lab of two hosts under a capture that tells of every lookup, whatever
+// else the machine does.
+func resolvers(t testing.TB) (c *Capture, r *recorder, server, client *lab.Host) {
+	t.Helper()
+	l := lab.New(t)
+	server, client = l.Host("server"), l.Host("client")
+	c, r = watch(t)
+	return c, r, server, client
+}
+
+// watch is a capture that tells of every lookup.
+func watch(t testing.TB) (*Capture, *recorder) {
+	t.Helper()
+	cfg := quiet(t)
+	cfg.tellAll = flow.DNS
+	return capture(t, cfg)
+}
+
 // dig asks, and returns what it printed; it ends with an error where nobody answers.
 func dig(t testing.TB, h *lab.Host, args ...string) string {
 	t.Helper()
@@ -139,7 +157,7 @@ func settle(t testing.TB, c *Capture, r *recorder) {
 }
 
 func TestLookupsAreWhatTheResolverLogged(t *testing.T) {
-	c, r, server, client := pair(t)
+	c, r, server, client := resolvers(t)
 	dns := resolve(t, server)
 	v4, v6 := "@"+server.V4.String(), "@"+server.V6.String()
 	for _, tc := range []struct {

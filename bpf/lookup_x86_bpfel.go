@@ -29,7 +29,7 @@ const (
 	lookupMapL7Ingress         = "l7_ingress"
 	lookupMapL7Pairs           = "l7_pairs"
 	lookupMapL7Socks           = "l7_socks"
-	lookupMapLookupLost        = "lookup_lost"
+	lookupMapLookupConns       = "lookup_conns"
 	lookupMapLookupNotes       = "lookup_notes"
 	lookupMapLookups           = "lookups"
 	lookupMapOperations        = "operations"
@@ -112,7 +112,7 @@ type lookupMapSpecs struct {
 	L7Ingress   *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.MapSpec `ebpf:"l7_socks"`
-	LookupLost  *ebpf.MapSpec `ebpf:"lookup_lost"`
+	LookupConns *ebpf.MapSpec `ebpf:"lookup_conns"`
 	LookupNotes *ebpf.MapSpec `ebpf:"lookup_notes"`
 	Lookups     *ebpf.MapSpec `ebpf:"lookups"`
 	Operations  *ebpf.MapSpec `ebpf:"operations"`
@@ -169,7 +169,7 @@ type lookupMaps struct {
 	L7Ingress   *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.Map `ebpf:"l7_socks"`
-	LookupLost  *ebpf.Map `ebpf:"lookup_lost"`
+	LookupConns *ebpf.Map `ebpf:"lookup_conns"`
 	LookupNotes *ebpf.Map `ebpf:"lookup_notes"`
 	Lookups     *ebpf.Map `ebpf:"lookups"`
 	Operations  *ebpf.Map `ebpf:"operations"`
@@ -192,7 +192,7 @@ func (m *lookupMaps) Close() error {
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,
-		m.LookupLost,
+		m.LookupConns,
 		m.LookupNotes,
 		m.Lookups,
 		m.Operations,

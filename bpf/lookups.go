@@ -22,18 +22,17 @@ const overdueTold = 256
 // lookupTable is the kernel's table of questions that wait for their answer. The
 // programs take out what was answered; what is overdue is taken out here.
 type lookupTable struct {
-	questions, notes *ebpf.Map
-	lost, pairs      *ebpf.Map // of TCP connections
-	keys             []sharedLookupKey
-	values           []sharedLookupValue
-	overdue          []sharedLookupKey
-	entries          atomic.Uint64
+	questions, notes, conns *ebpf.Map
+	keys                    []sharedLookupKey
+	values                  []sharedLookupValue
+	overdue                 []sharedLookupKey
+	entries                 atomic.Uint64
 }
 
 func newLookupTable(maps map[string]*ebpf.Map) *lookupTable {
 	const batch = 256
 	return &lookupTable{
-		questions: maps["lookups"], notes: maps["lookup_notes"], lost: maps["lookup_lost"], pairs: maps["l7_pairs"],
+		questions: maps["lookups"], notes: maps["lookup_notes"], conns: maps["lookup_conns"],
 		keys: make([]sharedLookupKey, batch), values: make([]sharedLookupValue, batch),
 	}
 }
@@ -116,16 +115,10 @@ func (t *lookupTable) end(d *decoder, k *sharedLookupKey, now int64) *flow.Excha
 	case flow.UDP:
 		r.Key.Peer = t.signature(k, r)
 	case flow.TCP:
-		var mark uint8
-		if t.lost.Lookup(&k.Cookie, &mark) == nil {
-			return nil
-		}
-		var pair sharedL7Pair
-		if t.pairs.Lookup(&r.Conn, &pair) == nil {
-			r.Key.Peer = pair.Server
-		}
+		// Where it is not there, the server is none of this host.
+		_ = t.conns.Lookup(&k.Cookie, &r.Key.Peer)
 	}
-	if v.Self != 0 || r.Key.Peer == selfPeer {
+	if v.Self != 0 || r.Key.Peer == untold {
 		return nil
 	}
 	x := d.exchange(r)
@@ -134,8 +127,9 @@ func (t *lookupTable) end(d *decoder, k *sharedLookupKey, now int64) *flow.Excha
 	return x
 }
 
-// selfPeer stands in a key for weir itself; c/wire_l7.h, L7_SELF.
-const selfPeer = ^uint64(0)
+// untold stands for a peer that is weir itself, and for a connection that was not
+// read to its end; c/wire_l7.h, L7_SELF.
+const untold = ^uint64(0)
 
 // signature takes out the note that a client left with its question: who was
 // asked, where that is a socket of this host.

@@ -374,7 +374,7 @@ const (
 	sharedMapL7Ingress         = "l7_ingress"
 	sharedMapL7Pairs           = "l7_pairs"
 	sharedMapL7Socks           = "l7_socks"
-	sharedMapLookupLost        = "lookup_lost"
+	sharedMapLookupConns       = "lookup_conns"
 	sharedMapLookupNotes       = "lookup_notes"
 	sharedMapLookups           = "lookups"
 	sharedMapOperations        = "operations"
@@ -466,7 +466,7 @@ type sharedMapSpecs struct {
 	L7Ingress   *ebpf.MapSpec `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.MapSpec `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.MapSpec `ebpf:"l7_socks"`
-	LookupLost  *ebpf.MapSpec `ebpf:"lookup_lost"`
+	LookupConns *ebpf.MapSpec `ebpf:"lookup_conns"`
 	LookupNotes *ebpf.MapSpec `ebpf:"lookup_notes"`
 	Lookups     *ebpf.MapSpec `ebpf:"lookups"`
 	Operations  *ebpf.MapSpec `ebpf:"operations"`
@@ -536,7 +536,7 @@ type sharedMaps struct {
 	L7Ingress   *ebpf.Map `ebpf:"l7_ingress"`
 	L7Pairs     *ebpf.Map `ebpf:"l7_pairs"`
 	L7Socks     *ebpf.Map `ebpf:"l7_socks"`
-	LookupLost  *ebpf.Map `ebpf:"lookup_lost"`
+	LookupConns *ebpf.Map `ebpf:"lookup_conns"`
 	LookupNotes *ebpf.Map `ebpf:"lookup_notes"`
 	Lookups     *ebpf.Map `ebpf:"lookups"`
 	Operations  *ebpf.Map `ebpf:"operations"`
@@ -558,7 +558,7 @@ func (m *sharedMaps) Close() error {
 		m.L7Ingress,
 		m.L7Pairs,
 		m.L7Socks,
-		m.LookupLost,
+		m.LookupConns,
 		m.LookupNotes,
 		m.Lookups,
 		m.Operations,

@@ -35,15 +35,18 @@ struct {
 } lookup_notes SEC(".maps");
 
 /*
- * TCP sockets, by cookie, whose reading was given up: of their questions nobody knows
- * the answer.
+ * What became known of a TCP connection after it was asked: the server's cgroup, or
+ * LOOKUP_UNKNOWN where nobody can tell any more how its questions end. By cookie; for user
+ * space, when they are overdue.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, u64);
-	__type(value, u8);
-} lookup_lost SEC(".maps");
+	__type(value, u64);
+} lookup_conns SEC(".maps");
+
+#define LOOKUP_UNKNOWN L7_SELF /* neither is told */
 
 enum lookup_code {
 	LOOKUP_NOERROR = 0,

@@ -14,7 +14,8 @@
 /* A direction. It can be copied and put back. */
 struct dns_dir {
 	struct dns_state s;
-	u64 began; /* when the first byte of the message under way came */
+	u64 began;   /* when the first byte of the message under way came */
+	u64 crowded; /* more messages came at once than are kept: how many bytes they had */
 	struct dns_capture capture;
 };
 
@@ -48,17 +49,29 @@ struct {
 	__type(value, struct dns_conn);
 } l7_dns SEC(".maps");
 
-/* Nobody will know how its questions end: user space asks lookup_lost before it tells. */
-static __always_inline void dns_give_up(struct dns_conn *c, u8 over)
+static __always_inline void dns_became_known(const struct dns_conn *c, u64 server)
 {
 	u64 cookie = c->conn.cookie;
-	u8 one = 1;
 
+	bpf_map_update_elem(&lookup_conns, &cookie, &server, BPF_ANY);
+}
+
+/* Whether the server has signed: it may do so long before it answers. */
+static __always_inline bool dns_signed(const struct dns_conn *c)
+{
+	u64 conn = c->conn.stream.conn;
+	struct l7_pair *pair = bpf_map_lookup_elem(&l7_pairs, &conn);
+
+	return pair && pair->server;
+}
+
+static __always_inline void dns_give_up(struct dns_conn *c, u8 over)
+{
 	if (c->over)
 		return;
 	c->over = over;
 	if (c->spoke)
-		bpf_map_update_elem(&lookup_lost, &cookie, &one, BPF_ANY);
+		dns_became_known(c, LOOKUP_UNKNOWN);
 }
 
 static __always_inline void dns_lose(struct dns_conn *c, u8 reason, u64 bytes)
@@ -143,7 +156,7 @@ static __always_inline void dns_took(struct dns_conn *c, struct dns_dir *d, u32 
 			return;
 		at = c->tried;
 		if (at >= DNS_SAID) {
-			dns_lose(c, UNSEEN_PIPELINED, c->out.size);
+			d->crowded += c->out.size;
 			return;
 		}
 		c->tried++;
@@ -185,6 +198,8 @@ __attribute__((noinline)) u32 dns_stream_step(struct dns_conn *c, u32 len, u32 p
 /* What TCP took, or what leaves, cannot be read. */
 static __always_inline void dns_check(struct dns_conn *c, u32 position)
 {
+	if (c->dirs[position].crowded)
+		dns_lose(c, UNSEEN_PIPELINED, c->dirs[position].crowded);
 	if (c->dirs[position].s.phase != DNS_DONE)
 		return;
 	if (c->spoke)

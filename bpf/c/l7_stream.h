@@ -77,11 +77,14 @@ static __always_inline void stream_unlock(struct l7_stream *s)
 	__sync_lock_test_and_set(&s->lock, 0);
 }
 
-/* The peer's FIN has a sequence number, and is no byte of the stream: rcv_nxt without it. */
-static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, const struct bpf_sock *sk)
+/*
+ * The peer's FIN has a sequence number, and is no byte of the stream: rcv_nxt without
+ * it. tcp_fin() sets the flag first, and acknowledges the FIN before it changes the state.
+ */
+static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, struct bpf_sock *sk)
 {
-	u32 state = sk->state;
-	bool fin = state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
+	struct tcp_sock *t = bpf_skc_to_tcp_sock(sk);
+	bool fin = t && t->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE);
 
 	return tp->rcv_nxt - fin;
 }

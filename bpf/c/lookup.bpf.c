@@ -47,7 +47,7 @@ static __always_inline void dns_read_datagram(struct __sk_buff *skb, struct dns_
 	struct dns_feed f = {.skb = skb, .room = r};
 
 	r->out.flags = r->out.kind = 0;
-	r->out.type = 0;
+	r->out.head = r->out.type = 0;
 	if (!dns_init_datagram(&r->state, r->size))
 		return;
 	if (r->rest > DNS_MOST)
@@ -58,8 +58,8 @@ static __always_inline void dns_read_datagram(struct __sk_buff *skb, struct dns_
 		dns_eof(&r->state, &r->out);
 }
 
-/* Whether there was a question in it, whatever came behind. */
-static __always_inline bool dns_asks(const struct dns_room *r)
+/* Whether there was a question in this answer; what is broken behind it may be a list of addresses that was cut off. */
+static __always_inline bool dns_repeats(const struct dns_room *r)
 {
 	return r->out.flags & OUT_END || (r->out.kind == DNS_RESPONSE && r->out.type);
 }
@@ -80,20 +80,18 @@ static __always_inline void dns_learn(const struct dns_room *r)
 
 static __always_inline void dns_message(struct dns_room *r, u32 number, bool egress)
 {
-	bool query = r->out.kind == DNS_QUERY, taken = false;
+	bool query = r->out.kind == DNS_QUERY;
 	u32 role = query == egress ? ROLE_CLIENT : ROLE_SERVER;
 
 	if (!r->known)
 		dns_learn(r);
-	/* Updates and notifications are no lookups. */
-	if (r->out.flags & OUT_END && r->out.head & DNS_OPCODE)
-		return;
+	if (r->out.head & DNS_OPCODE)
+		return; /* an update or a notification is no lookup */
 	if (query && r->out.flags & OUT_END)
-		taken = true, lookup_ask(number, role);
-	else if (!query && dns_asks(r))
-		/* What is broken behind the question may be a list of addresses cut off: it is an answer. */
-		taken = lookup_answer(number, role) || r->out.flags & OUT_END;
-	if (!taken && r->known)
+		lookup_ask(number, role);
+	else if (!query && dns_repeats(r))
+		lookup_answer(number, role);
+	else if (r->known)
 		l7_unseen(L7_DNS, UNSEEN_ERROR, 1, r->size);
 }
 
@@ -237,6 +235,7 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	struct bpf_tcp_sock *tp;
 	struct l7_sock *l;
 	struct segment g;
+	bool signs;
 	u64 now;
 	u8 over;
 
@@ -245,7 +244,8 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	if (!c)
 		c = dns_begin(skb, sk, egress);
 	tp = bpf_tcp_sock(sk);
-	if (!c || !tp || (!g.len && !c->conn.stream.pending))
+	signs = c && c->conn.noted && !egress && (g.len || dns_signed(c));
+	if (!c || !tp || (!g.len && !c->conn.stream.pending && !signs))
 		return PASS;
 	if (!stream_lock(&c->conn.stream)) {
 		if (g.len)
@@ -257,8 +257,10 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	if (!now)
 		now = bpf_ktime_get_ns();
 	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	if (c->conn.noted && !egress && !conn_peer(&c->conn, l))
+	if (signs && !conn_peer(&c->conn, l))
 		dns_give_up(c, DNS_OPAQUE);
+	else if (signs && c->conn.key.peer)
+		dns_became_known(c, c->conn.key.peer);
 	if (!c->over)
 		dns_commit(c, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !c->over && (egress || stream_tries(&c->conn.stream, &g, sk, tp)))

@@ -16,15 +16,17 @@ type program func(ctx context.Context, s Spec, ready func(address string), acc *
 // programs is the table of all roles.
 func programs(n Name) (program, bool) {
 	p, ok := map[Name]program{
-		TCPServer:    tcpServer,
-		TCPClient:    tcpClient,
-		UDPServer:    udpServer,
-		UDPClient:    udpClient,
-		HTTPServer:   httpServer,
-		HTTPClient:   httpClient,
-		Ping:         ping,
-		ScriptServer: scriptServer,
-		ScriptClient: scriptClient,
+		TCPServer:      tcpServer,
+		TCPClient:      tcpClient,
+		UDPServer:      udpServer,
+		UDPClient:      udpClient,
+		HTTPServer:     httpServer,
+		HTTPClient:     httpClient,
+		DatagramServer: datagramServer,
+		DatagramClient: datagramClient,
+		Ping:           ping,
+		ScriptServer:   scriptServer,
+		ScriptClient:   scriptClient,
 	}[n]
 	return p, ok
 }

@@ -10,15 +10,17 @@ type Name string
 
 // The programs there are. Servers listen on Spec.Address, clients dial it.
 const (
-	TCPServer    Name = "tcp-server"
-	TCPClient    Name = "tcp-client"
-	UDPServer    Name = "udp-server"
-	UDPClient    Name = "udp-client"
-	HTTPServer   Name = "http-server"
-	HTTPClient   Name = "http-client"
-	Ping         Name = "ping"
-	ScriptServer Name = "script-server"
-	ScriptClient Name = "script-client"
+	TCPServer      Name = "tcp-server"
+	TCPClient      Name = "tcp-client"
+	UDPServer      Name = "udp-server"
+	UDPClient      Name = "udp-client"
+	HTTPServer     Name = "http-server"
+	HTTPClient     Name = "http-client"
+	DatagramServer Name = "datagram-server"
+	DatagramClient Name = "datagram-client"
+	Ping           Name = "ping"
+	ScriptServer   Name = "script-server"
+	ScriptClient   Name = "script-client"
 )
 
 // Behaviour changes how a TCP role treats its connections.
