@@ -45,7 +45,7 @@ func serve(args []string) error {
 	})
 	// Spread evenly over a range, so that their histogram can be interpolated.
 	var turn atomic.Int64
-	mux.HandleFunc("/pause", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/pause/", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(2*time.Millisecond + time.Duration(turn.Add(1)*37%100)*80*time.Microsecond)
 		_, _ = io.WriteString(w, "done\n")
 	})
