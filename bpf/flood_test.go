@@ -23,7 +23,7 @@ func flood(t testing.TB, c *Capture, n uint32) {
 		t.Fatal(err)
 	}
 	c.cfg.size(spec)
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: c.maps})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: sharedBy(spec, c.maps)})
 	if err != nil {
 		t.Fatalf("load flood: %v", err)
 	}

@@ -100,13 +100,7 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 			}
 		}
 	}
-	shared := map[string]*ebpf.Map{}
-	for name := range spec.Maps {
-		if m := maps[name]; m != nil {
-			shared[name] = m
-		}
-	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: sharedBy(spec, maps)})
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {
 		return nil, explain(fmt.Sprintf("load BPF object %s: verifier: %.2v", u.name, ve), err)
@@ -115,6 +109,17 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 		return nil, explain("load BPF object "+u.name, err)
 	}
 	return coll, nil
+}
+
+// sharedBy are those of the shared maps that an object names.
+func sharedBy(spec *ebpf.CollectionSpec, maps map[string]*ebpf.Map) map[string]*ebpf.Map {
+	shared := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		if m := maps[name]; m != nil {
+			shared[name] = m
+		}
+	}
+	return shared
 }
 
 // selfTGID asks the kernel for this process's id in the initial PID namespace:

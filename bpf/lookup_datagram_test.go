@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
 	"github.com/seed79351815/weir/collector/flow"
-	"github.com/seed79351815/weir/collector/l7"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -51,7 +51,7 @@ func told(events []flow.Event) []string {
 	list := []string{}
 	for _, ev := range events {
 		x := ev.Exchange
-		list = append(list, fmt.Sprintf("%d %s %s %d %v", x.DNS.ID, l7.TypeName(x.DNS.Type), x.DNS.Name, x.Status, x.DNS.Addrs))
+		list = append(list, fmt.Sprintf("%d %s %s %d %v", x.DNS.ID, dns.TypeToString[x.DNS.Type], x.DNS.Name, x.Status, x.DNS.Addrs))
 	}
 	slices.Sort(list)
 	return list

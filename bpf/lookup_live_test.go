@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/collector/flow"
-	"github.com/seed79351815/weir/collector/l7"
 )
 
 // resolver is a dnsmasq on a host, and what it logged.
@@ -137,7 +137,7 @@ func tallied(r *recorder, cgroup uint64) map[uint16]int {
 func names(events []flow.Event) []string {
 	var list []string
 	for _, ev := range events {
-		list = append(list, l7.TypeName(ev.Exchange.DNS.Type)+" "+ev.Exchange.DNS.Name)
+		list = append(list, dns.TypeToString[ev.Exchange.DNS.Type]+" "+ev.Exchange.DNS.Name)
 	}
 	slices.Sort(list)
 	return list

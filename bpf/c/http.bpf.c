@@ -315,22 +315,36 @@ static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn
 		http_tried(h);
 }
 
-/* The first segment after the protocol became known. */
-static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+/* Where a connection is kept, made when it is first asked for; NULL when it is not read any more. */
+static __always_inline struct http_conn *http_of(struct bpf_sock *sk)
 {
 	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 	struct http_conn *h;
-	bool client;
 
-	if (!l || !i || !tp)
+	/* Another processor may have been through with it just now, or have made it. */
+	if (!l || l->flags & (L7_OPAQUE | L7_LOST))
 		return NULL;
 	h = bpf_sk_storage_get(&l7_http, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!h)
+		h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	if (!h) {
 		l->flags |= L7_LOST;
 		l7_unseen(L7_HTTP, UNSEEN_STORAGE, 1, 0);
-		return NULL;
+	}
+	return h;
+}
+
+/* The first segment after the protocol became known; the lock is held. */
+static __always_inline void http_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct http_conn *h)
+{
+	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	bool client;
+
+	h->begun = 1;
+	if (!l || !i) {
+		h->flags |= HTTP_SWITCHED;
+		return;
 	}
 	conn_begin(&h->conn, skb, sk, l, i);
 	client = h->conn.client;
@@ -340,17 +354,16 @@ static __always_inline struct http_conn *http_begin(struct __sk_buff *skb, struc
 	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
 	http1_init(&h->dirs[STREAM_INGRESS].s, client);
 	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	/* What came before is shown as if it came now. */
+	/* What the client sent before is shown as if it came now. */
 	if (l->have) {
 		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
-		http_step(h, l->have, egress ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
-		if (!egress)
+		http_step(h, l->have, client ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
+		if (!client)
 			http_tried(h);
 	} else if (l->flags & L7_HANDED) {
 		l->flags &= ~L7_HANDED;
 		http_pick_up(h);
 	}
-	return h;
 }
 
 static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
@@ -371,7 +384,7 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 		return PASS;
 	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	if (!h)
-		h = http_begin(skb, sk, egress);
+		h = http_of(sk);
 	tp = bpf_tcp_sock(sk);
 	if (!h || !tp || (!g.len && !h->conn.stream.pending))
 		return PASS;
@@ -380,6 +393,8 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
 		return PASS;
 	}
+	if (!h->begun)
+		http_begin(skb, sk, h);
 	/* TCP has just read the same clock for what leaves: include/net/tcp.h, tcp_wstamp_ns. */
 	now = egress ? skb->tstamp : 0;
 	if (!now)

@@ -49,7 +49,8 @@ struct http_conn {
 	u64 last;     /* when the last payload of a response came or went */
 	u16 captured; /* mark of the request that the capture is of */
 	u8 flags;     /* enum http_flag */
-	u8 reserved[5];
+	u8 begun;
+	u8 reserved[4];
 	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;

@@ -14,7 +14,7 @@
 #include "segment.h"
 #include "wire_l7.h"
 
-#define L7_HANDED_LEN 1024
+#define L7_HANDED_LEN 2048 /* a hello with post-quantum keys has some 1,500 */
 #define L7_TRIES 16
 #define L7_HEAD 32 /* bytes kept of a stream's beginning until its protocol is known */
 

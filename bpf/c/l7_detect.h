@@ -205,8 +205,9 @@ static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, 
 	if (!client && !l->tries && (egress || g->seq != asks) && l7_picked_up(l, asks, answers))
 		return;
 	if (egress != client) {
-		if (!(i->flags & FLAG_PREEXISTING) && !l->tries)
-			l->flags |= L7_OPAQUE; /* the server speaks first */
+		/* The server speaks first, unless TCP took of the client what was not seen. */
+		if (!(i->flags & FLAG_PREEXISTING) && !l->tries && (client || (s32)(tp->rcv_nxt - (asks + have)) <= 0))
+			l->flags |= L7_OPAQUE;
 		return;
 	}
 	l->conn = (u64)asks << 32 | answers;
