@@ -201,7 +201,7 @@ func (c *Capture) Run(ctx context.Context, out collector.Out) error {
 			if !now.Before(full) {
 				mode, full = readAll, now.Add(fullInterval)
 			}
-			if err := c.readTables(mode, b); err != nil {
+			if err := c.readTables(ctx, mode, b); err != nil {
 				return err
 			}
 			next = now.Add(c.cfg.Interval)
@@ -214,7 +214,7 @@ func (c *Capture) Run(ctx context.Context, out collector.Out) error {
 	// What the programs produced before the end is still told.
 	err := c.drain(b)
 	if err == nil {
-		err = c.readTables(readChanged, b)
+		err = c.readTables(ctx, readChanged, b)
 	}
 	b.flush()
 	return err
@@ -224,7 +224,7 @@ func (c *Capture) Run(ctx context.Context, out collector.Out) error {
 // the collector can tell a silent flow from one whose end was lost.
 const fullInterval = time.Minute
 
-func (c *Capture) readTables(mode readMode, b *batcher) error {
+func (c *Capture) readTables(ctx context.Context, mode readMode, b *batcher) error {
 	c.dec.offset, c.dec.monotonic = bootOffset(), monotonicOffset()
 	if err := c.table.read(&c.dec, mode, b); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (c *Capture) readTables(mode readMode, b *batcher) error {
 	if err := c.flows.read(&c.dec, mode, b); err != nil {
 		return err
 	}
-	if err := c.counts.read(b); err != nil {
+	if err := b.patiently(ctx, func() error { return c.counts.read(b) }); err != nil {
 		return err
 	}
 	if err := c.lookups.read(&c.dec, b); err != nil {

@@ -36,6 +36,17 @@ type exchangeTables [sharedExchangeTableEXCHANGES_TABLES]*ebpf.Map
 // restEntries bounds the keys of exchanges without operations.
 const restEntries = 2048
 
+// exchangeEntries bounds the keys of one table: as many as fit into 16 MiB of the
+// kernel's memory, which has a value for each processor.
+func exchangeEntries(cpus int) uint32 {
+	const memory, key, value = 16 << 20, 128, 32
+	entries := uint32(1) << 16
+	for entries > 4096 && int(entries)*(key+value*cpus) > memory {
+		entries /= 2
+	}
+	return entries
+}
+
 // announceEvery is how often every operation that is in use is told in full
 // again: whoever begins to listen later knows them all after that time.
 const announceEvery = time.Minute
@@ -58,6 +69,7 @@ func newExchangeTable(maps map[string]*ebpf.Map) (*exchangeTable, error) {
 	for i := range t.inner {
 		for table := range t.inner[i] {
 			inner := spec.Maps["exchanges"].InnerMap.Copy()
+			inner.MaxEntries = exchangeEntries(cpus)
 			if sharedExchangeTable(table) == sharedExchangeTableEXCHANGES_REST {
 				inner.MaxEntries = restEntries
 			}
