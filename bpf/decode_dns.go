@@ -31,8 +31,9 @@ func dnsExchange(e *sharedLookupEvent) *flow.DNSExchange {
 func wireName(wire []byte) string {
 	var b strings.Builder
 	for len(wire) > 0 && wire[0] != 0 && int(wire[0]) < len(wire) {
-		label := wire[1 : 1+wire[0]]
-		wire = wire[1+wire[0]:]
+		end := 1 + int(wire[0])
+		label := wire[1:end]
+		wire = wire[end:]
 		if b.Len() > 0 {
 			b.WriteByte('.')
 		}

@@ -208,6 +208,7 @@ func FuzzDNS(f *testing.F) {
 
 func FuzzEvent(f *testing.F) {
 	f.Add(bytesOf(sockEvent(sharedEventKindEVENT_SOCK_OPEN)))
+	f.Add(bytesOf(lookupEvent()))
 	f.Add(bytesOf(&sharedDnsEvent{Hdr: sharedEventHdr{Kind: uint16(sharedEventKindEVENT_DNS)}, Len: 1e9}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		// The ring gives aligned samples; so does this.

@@ -226,3 +226,47 @@ func unseenOf(c *Capture, protocol flow.L7Protocol) map[string]uint64 {
 	}
 	return got
 }
+
+// Names of addresses are learned from DNS on every port, by content.
+func TestAnswersOnAnyPortNameTheirAddresses(t *testing.T) {
+	_, r, server, client := resolvers(t)
+	const name = "any.port.test."
+	v := &datagramTalk{
+		client: []role.Datagram{{Say: question(t, 5, name, dnsmessage.TypeA)}},
+		server: [][]role.Datagram{{{Say: answerTo(t, 5, name, dnsmessage.TypeA, 0, "192.0.2.5")}}},
+	}
+	v.start(t, server, client)
+	v.asked.Stop()
+	a := r.wait(t, "names", 1, func(ev *flow.Event) bool { return ev.Kind == flow.KindDNS && ev.DNS.Name == "any.port.test" })[0].DNS
+	if a.Cgroup != client.CgroupID || a.Resolver != netip.AddrPortFrom(server.V4, v.served.Addr.Port()) || fmt.Sprint(a.Addrs) != "[192.0.2.5]" {
+		t.Errorf("%+v", a)
+	}
+	v.served.Stop()
+	if more := r.all(func(ev *flow.Event) bool { return ev.Kind == flow.KindDNS && ev.DNS.Cgroup == server.CgroupID }); len(more) > 0 {
+		t.Errorf("the resolver learned %+v", more[0].DNS)
+	}
+}
+
+// A question for which there is no room is counted as lost, and every other one once.
+func TestLookupsWithoutRoomAreCountedAsLost(t *testing.T) {
+	c, r, server, client := resolvers(t)
+	room := int(c.lookups.questions.MaxEntries())
+	const over = 500
+	v := &datagramTalk{}
+	for i := range room + over {
+		v.client = append(v.client, role.Datagram{Say: question(t, uint16(i), fmt.Sprintf("n%d.test.", i%100), dnsmessage.TypeA)})
+	}
+	v.start(t, server, client)
+	v.asked.Stop()
+	v.served.Stop()
+	settle(t, c, r)
+	lost := int(c.Stats().Lost[flow.Loss{Stage: "kernel", Reason: "lookup_table_full"}])
+	counted := tallied(r, client.CgroupID)[flow.NoAnswer]
+	// Where the client has no room the resolver, who finds no note, has none either.
+	if lost != 2*over || counted != room {
+		t.Errorf("lost %d, counted %d, of %d in a table for %d", lost, counted, room+over, room)
+	}
+	if told := len(r.all(lookups(client.CgroupID))); told == 0 || told > counted/50 {
+		t.Errorf("%d told in full", told)
+	}
+}
