@@ -28,6 +28,7 @@ type exchangeTable struct {
 	marks      []uint8
 	announced  time.Time
 	entries    atomic.Uint64
+	room       []flow.Tally // for those to come: whoever keeps one keeps all of them
 }
 
 // exchangeTables are in use at one time, by enum exchange_table of c/l7_count.h.
@@ -150,7 +151,11 @@ func (t *exchangeTable) drain(m *ebpf.Map, b *batcher) (entries uint64, err erro
 }
 
 func (t *exchangeTable) tell(k *sharedExchangeKey, cpus []sharedExchangeValue, now int64, b *batcher) {
-	tally := &flow.Tally{Counted: counted(k), Status: k.Status, Bucket: k.Bucket}
+	if len(t.room) == 0 {
+		t.room = make([]flow.Tally, 64)
+	}
+	tally := &t.room[0]
+	*tally = flow.Tally{Counted: counted(k), Status: k.Status, Bucket: k.Bucket}
 	for i := range cpus {
 		tally.Count += cpus[i].Count
 		tally.Latency += cpus[i].Latency
@@ -158,6 +163,7 @@ func (t *exchangeTable) tell(k *sharedExchangeKey, cpus []sharedExchangeValue, n
 		tally.ResponseBytes += cpus[i].ResponseBytes
 	}
 	if tally.Count > 0 {
+		t.room = t.room[1:]
 		*b.next() = flow.Event{Kind: flow.KindTally, Time: now, Tally: tally}
 	}
 }
