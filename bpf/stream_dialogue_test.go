@@ -28,8 +28,14 @@ func (d *dialogue) say(method, path string, fields, body string, status uint16, 
 	if d.want == nil {
 		d.want = outcomes{}
 	}
-	d.want.add(outcome{flow.Operation(operation.Key(method, path)), status}, amount{1, uint64(len(request)), uint64(len(response))})
+	e := exchanged{outcome{operationOf(method, path), status}, amount{1, uint64(len(request)), uint64(len(response))}}
+	d.each = append(d.each, e)
+	d.want.add(e.outcome, e.amount)
 	return d
+}
+
+func operationOf(method, path string) flow.Operation {
+	return flow.Operation(operation.Key(method, path))
 }
 
 // simple is one request without a body and its answer.

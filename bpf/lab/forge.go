@@ -230,9 +230,11 @@ func (p *Peer) Ended() error {
 	return p.await("end", func() bool { return p.ended })
 }
 
-// Window waits until the socket's window, in bytes, is like that.
-func (p *Peer) Window(like func(int) bool) error {
-	return p.await("window", func() bool { return like(p.window) })
+// Room is how many bytes the socket has taken, and how many more it says it takes.
+func (p *Peer) Room() (taken, room int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.acked - p.start), p.window
 }
 
 // Asleep waits until the socket's program, which plays a script, sleeps until it has

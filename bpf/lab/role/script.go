@@ -37,11 +37,10 @@ type Call struct {
 // until then it does not touch its socket, and says so with the type of service of
 // what its kernel sends, see SleepMark.
 type Part struct {
-	Turns  []Turn        `json:"turns"`
-	Close  bool          `json:"close,omitempty"`  // it finishes after its last turn
-	Hold   time.Duration `json:"hold,omitempty"`   // before it reads
-	Buffer int           `json:"buffer,omitempty"` // of the socket for what arrives, bytes
-	Eager  bool          `json:"eager,omitempty"`
+	Turns []Turn        `json:"turns"`
+	Close bool          `json:"close,omitempty"` // it finishes after its last turn
+	Hold  time.Duration `json:"hold,omitempty"`  // before it reads
+	Eager bool          `json:"eager,omitempty"`
 }
 
 // Turn is what is written after so many bytes were read in all; it may be nothing.
@@ -129,9 +128,6 @@ func scriptPlay(ctx context.Context, p Part, c *net.TCPConn, acc *account) {
 	defer stop()
 	defer c.Close()
 	conn := Conn{Local: addrPort(c.LocalAddr()), Remote: addrPort(c.RemoteAddr())}
-	if p.Buffer > 0 {
-		_ = c.SetReadBuffer(p.Buffer)
-	}
 	if p.Hold > 0 {
 		pause(ctx, p.Hold)
 	}
