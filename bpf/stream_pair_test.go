@@ -65,6 +65,7 @@ func (s *stage) between(server *lab.Host, to netip.Addr, n, early int, dialogues
 // newPair is a stage with a second host.
 func newPair(t *testing.T) (s *stage, server *lab.Host) {
 	t.Helper()
+	t.Parallel()
 	l := lab.New(t)
 	s = &stage{t: t, host: l.Host("client"), dir: t.TempDir()}
 	server = l.Host("server")

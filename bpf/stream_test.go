@@ -156,9 +156,10 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// quietStage is one that is not captured yet.
+// quietStage is one that is not captured yet. Stages know nothing of each other.
 func quietStage(t *testing.T) *stage {
 	t.Helper()
+	t.Parallel()
 	s := &stage{t: t, host: lab.New(t).Host("real"), dir: t.TempDir(), of: flow.HTTP}
 	s.wire = s.host.Wire()
 	return s
