@@ -1,12 +1,16 @@
 package bpf
 
 import (
+	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed79351815/weir/bpf/lab"
+	"github.com/seed79351815/weir/bpf/lab/role"
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -30,6 +34,7 @@ func lies(server bool) map[string]func(truth string) string {
 	change := strings.NewReplacer("/", "/wrong/", " 200 ", " 555 ", " 204 ", " 555 ", "Content-Length: ", "Content-Length: 1")
 	return map[string]func(string) string{
 		"a message":       func(string) string { return message },
+		"an end":          func(string) string { return "x HTTP/1.1\r\nHost: wrong\r\n\r\n" + message },
 		"many messages":   func(string) string { return strings.Repeat(message, 12) },
 		"the truth but":   func(truth string) string { return change.Replace(truth) },
 		"as long, but":    func(truth string) string { return (change.Replace(truth) + truth)[:len(truth)] },
@@ -132,5 +137,79 @@ func TestStreamForgedWhileBusy(t *testing.T) {
 	}
 	if told < 1000 {
 		t.Errorf("%d exchanges told: unseen %+v", told, s.unseen())
+	}
+}
+
+// What comes while a socket is locked, TCP decides on later.
+func TestStreamForgedWhileLocked(t *testing.T) {
+	if err := role.CanStall(); err != nil {
+		t.Skipf("needs a kernel that can stall a reading: %v", err)
+	}
+	s := newStage(t)
+	d := many(4)
+	one, two, three := d.turns[0].asked, d.turns[1].asked, d.turns[2].asked
+	truth := lab.Segment{At: one, Data: d.requests[one:two]}
+	half := (one + two) / 2
+	first, second := lab.Segment{At: one, Data: d.requests[one:half]}, lab.Segment{At: half, Data: d.requests[half:two]}
+	lie := func(s lab.Segment, forge func(*lab.Segment)) lab.Segment {
+		s.Data = bytes.Replace(s.Data, []byte("users"), []byte("wrong"), 1)
+		forge(&s)
+		return s
+	}
+	// What TCP has taken says nothing more; a test of the test, too.
+	all := []variant{{name: "the truth alone", d: d}, {name: "old bytes", d: d}}
+	together := [][]lab.Segment{{truth}, {truth, {Data: d.requests[:one]}}}
+	for how, forge := range rejected {
+		for i, segments := range [][]lab.Segment{
+			{truth, lie(truth, forge)}, {lie(truth, forge), truth}, {lie(truth, forge), truth, lie(truth, forge)}, {truth, truth},
+			{first, lie(second, forge), second}, {first, second, lie(first, forge)}, {lie(first, forge), truth}, {truth, lie(second, forge)},
+			{first, second, lie(truth, forge)}, {lie(truth, forge), first, second},
+		} {
+			all = append(all, variant{name: fmt.Sprintf("%s %d", how, i), d: d, lossy: true})
+			together = append(together, segments)
+		}
+	}
+	for i := range together {
+		together[i] = append(together[i], lab.Segment{At: two, Data: d.requests[two:three]})
+	}
+	part := d.part(true)
+	part.Stall = 400 * time.Millisecond
+	server := s.host.Play(role.Spec{Role: role.ScriptServer, Address: lab.Listen(0), Path: s.write(role.Script{Parts: []role.Part{part}})})
+	peers := make([]netip.Addr, len(all))
+	for i := range peers {
+		peers[i] = s.peer(false)
+	}
+	s.each(len(all), func(i int) error {
+		p, err := s.wire.Dial(role.PartAddr(peers[i], 0), server.Addr, false)
+		if err != nil {
+			return err
+		}
+		if err := p.Asleep(0); err != nil {
+			return err
+		}
+		if err := p.Send(lab.Segment{Data: d.requests[:one]}); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond) // by now its program reads
+		if err := p.Send(together[i]...); err != nil {
+			return err
+		}
+		if taken, _ := p.Room(); taken > one {
+			return fmt.Errorf("%s: the socket was not locked", all[i].name)
+		}
+		if err := p.Taken(three); err != nil {
+			return err
+		}
+		all[i].shape = whole
+		if err := all[i].turns(p, false, 3, 4); err != nil {
+			return err
+		}
+		return all[i].finish(p, false)
+	})
+	s.settle()
+	server.Stop()
+	s.compare(all, peers, flow.RoleServer, server.Addr.Port())
+	if gap := s.unseen()["gap"]; gap.Stretches == 0 {
+		t.Errorf("unseen %+v: it cannot have been known", s.unseen())
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/seed79351815/weir/bpf/lab"
@@ -177,57 +179,108 @@ func TestStreamMeetsListenerInPieces(t *testing.T) {
 	s.serve(all...)
 }
 
-// Connections that are older than weir.
-func TestStreamOlderThanWeir(t *testing.T) {
-	s := quietStage(t)
-	d := (&dialogue{name: "five"}).say("GET", "/1", "", "", 200, "1").
-		say("POST", "/2", "Content-Length: 700\r\n", filler(700), 200, filler(700)).
-		say("GET", "/3", "", "", 200, "3").say("GET", "/4", "", "", 404, "").say("GET", "/5", "", "", 200, "")
-	script := role.Script{Parts: []role.Part{d.part(true)}}
-	server := s.host.Play(role.Spec{Role: role.ScriptServer, Address: lab.Listen(0), Path: s.write(script)})
-	var all []variant
-	var peers []netip.Addr
-	var open []*lab.Peer
-	for before := range d.turns {
-		want := outcomes{}
-		v := variant{name: fmt.Sprintf("%d exchanges before", before), d: d, shape: whole, want: &want}
-		for i := range d.turns {
-			// The first that is seen proves where messages begin.
-			if before == 0 || i > before {
-				want.take(d, i)
-			}
-		}
+// older plays the first part of each variant, begins to capture, and plays the rest.
+func (s *stage) older(all []variant, before func(*variant, *lab.Peer) error, rest func(*variant, *lab.Peer) error) {
+	s.t.Helper()
+	parts, of := s.script(all, true)
+	server := s.host.Play(role.Spec{Role: role.ScriptServer, Address: lab.Listen(0), Path: s.write(role.Script{Parts: parts})})
+	var addrs []netip.Addr
+	var peers []*lab.Peer
+	for i := range all {
 		addr := s.peer(false)
-		p, err := s.wire.Dial(role.PartAddr(addr, 0), server.Addr, false)
+		p, err := s.wire.Dial(role.PartAddr(addr, of[i]), server.Addr, false)
 		if err == nil {
-			err = v.turns(p, false, 0, before)
+			err = p.Asleep(0) // it was accepted
 		}
-		if err == nil && before > 0 {
-			_, err = p.Received(d.turns[before-1].answered)
+		if err == nil {
+			err = before(&all[i], p)
 		}
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
-		all, peers, open = append(all, v), append(peers, addr), append(open, p)
+		addrs, peers = append(addrs, addr), append(peers, p)
 	}
 	s.open()
-	s.told.wait(t, "older sockets", len(open), of(flow.KindUpdate, func(k *flow.Socket) bool {
-		return k.Preexisting && k.Role == flow.RoleServer && k.Local.Port() == server.Addr.Port()
-	}))
-	for i, p := range open {
-		if err := all[i].turns(p, false, i, len(d.turns)); err != nil {
-			t.Fatal(err)
+	s.told.wait(s.t, "older sockets", len(all), olderServers(server.Addr.Port()))
+	for i, p := range peers {
+		if err := rest(&all[i], p); err != nil {
+			s.t.Fatal(err)
 		}
 		if err := all[i].finish(p, false); err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 	}
 	s.settle()
 	server.Stop()
-	s.compare(all, peers, flow.RoleServer, server.Addr.Port())
+	s.compare(all, addrs, flow.RoleServer, server.Addr.Port())
 	if u := s.unseen()["mid_stream"]; u.Bytes == 0 {
-		t.Errorf("unseen %+v", s.unseen())
+		s.t.Errorf("unseen %+v", s.unseen())
 	}
+}
+
+// olderServers selects what is told of servers that are older than weir.
+func olderServers(port uint16) func(*flow.Event) bool {
+	return of(flow.KindUpdate, func(k *flow.Socket) bool {
+		return k.Preexisting && k.Role == flow.RoleServer && k.Local.Port() == port
+	})
+}
+
+// Between two messages, reading begins behind the first exchange.
+func TestStreamOlderThanWeir(t *testing.T) {
+	s := quietStage(t)
+	d := many(5)
+	var all []variant
+	for done := range d.turns {
+		want := outcomes{}
+		for i := range d.turns {
+			if done == 0 || i > done {
+				want.take(d, i)
+			}
+		}
+		all = append(all, variant{name: strconv.Itoa(done), d: d, shape: whole, want: &want})
+	}
+	done := func(v *variant) int {
+		n, _ := strconv.Atoi(v.name)
+		return n
+	}
+	s.older(all, func(v *variant, p *lab.Peer) error {
+		if err := v.turns(p, false, 0, done(v)); err != nil || done(v) == 0 {
+			return err
+		}
+		_, err := p.Received(d.turns[done(v)-1].answered)
+		return err
+	}, func(v *variant, p *lab.Peer) error { return v.turns(p, false, done(v), len(d.turns)) })
+}
+
+// Inside of a message, what looks like requests may be a body.
+func TestStreamOlderThanWeirInBody(t *testing.T) {
+	s := quietStage(t)
+	const fake = "GET /wrong HTTP/1.1\r\nHost: wrong\r\n\r\n"
+	var all []variant
+	var cuts []int
+	for _, body := range []string{
+		fake, fake + fake, fake + "x", strings.Repeat(fake, 7), strings.Repeat(fake, 12), fake[:20], fake + fake[:20],
+		"POST /wrong HTTP/1.1\r\nHost: wrong\r\nContent-Length: 9\r\n\r\n123", "CONNECT wrong:1 HTTP/1.1\r\nHost: wrong:1\r\n\r\n",
+	} {
+		d := (&dialogue{name: body}).say("POST", "/form", fmt.Sprintf("Content-Length: %d\r\n", 10+len(body)), "0123456789"+body, 200, "ok")
+		at := len(d.requests) - len(body)
+		for i := range 6 {
+			d.say("GET", fmt.Sprintf("/after/x%d", i), "", "", uint16(200+i), "")
+		}
+		for _, shape := range []shape{cutAt(at), cutAt(at, at+len(fake)), cutAt(at, at+7)} {
+			all, cuts = append(all, variant{name: fmt.Sprintf("%.60q", body), d: d, shape: shape, lossy: true}), append(cuts, at)
+		}
+	}
+	cut := map[*variant]int{}
+	for i := range all {
+		cut[&all[i]] = cuts[i]
+	}
+	s.older(all, func(v *variant, p *lab.Peer) error {
+		if err := p.Send(lab.Segment{Data: v.d.requests[:cut[v]]}); err != nil {
+			return err
+		}
+		return p.Taken(cut[v])
+	}, func(v *variant, p *lab.Peer) error { return v.turns(p, false, 0, len(v.d.turns)) })
 }
 
 // take adds a dialogue's exchange.

@@ -40,6 +40,7 @@ type Part struct {
 	Turns []Turn        `json:"turns"`
 	Close bool          `json:"close,omitempty"` // it finishes after its last turn
 	Hold  time.Duration `json:"hold,omitempty"`  // before it reads
+	Stall time.Duration `json:"stall,omitempty"` // how long its first reading has the socket locked, unless it is eager
 	Eager bool          `json:"eager,omitempty"`
 }
 
@@ -149,7 +150,7 @@ func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
 			}
 		}
 		for int(conn.Received) < turn.After {
-			n, err := c.Read(buf)
+			n, err := p.read(c, buf, conn.Received == 0)
 			conn.Received += uint64(n)
 			if err == io.EOF {
 				return io.ErrUnexpectedEOF
@@ -182,6 +183,13 @@ func scriptTalk(p Part, c *net.TCPConn, conn *Conn) error {
 	n, err := io.Copy(io.Discard, c)
 	conn.Received += uint64(n)
 	return err
+}
+
+func (p *Part) read(c *net.TCPConn, buf []byte, first bool) (int, error) {
+	if first && p.Stall > 0 {
+		return stalledRead(c, p.Stall)
+	}
+	return c.Read(buf)
 }
 
 // scriptTalkAtOnce hears beside what it says.
