@@ -181,7 +181,7 @@ type sharedHttpEvent struct {
 
 type sharedL7Cpu struct {
 	_         structs.HostLayout
-	Due       [5]uint64
+	Due       [32]uint64
 	Uncounted uint64
 	Unseen    [32]struct {
 		_         structs.HostLayout

@@ -123,7 +123,7 @@ __attribute__((noinline)) int lookup_done(u32 number, u32 status, u64 latency, u
 	x->key.status = status;
 	x->key.bucket = l7_bucket(latency);
 	first = l7_add(&x->key, &x->value);
-	why = l7_why(x->key.operation, first, lookup_failed(status), latency, r->now);
+	why = l7_why(L7_DNS, x->key.operation, first, lookup_failed(status), latency, r->now);
 	if (why && lookup_tell(r, why, status != L7_NO_ANSWER) && why == WHY_NEW)
 		l7_remember(x->key.operation);
 	return 0;

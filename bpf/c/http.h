@@ -155,7 +155,7 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 	/* Of pipelined requests only the last one's path is known: the budget is not for those that teach nothing. */
 	if (h->captured != (mark & 0xff) && !http_failed(e->status) && v.latency < l7_slow)
 		return 0;
-	why = l7_why(e->operation, first, http_failed(e->status), v.latency, e->end);
+	why = l7_why(L7_HTTP, e->operation, first, http_failed(e->status), v.latency, e->end);
 	if (why && http_tell(h, e, &v, mark & 0xff, why) && why == WHY_NEW)
 		l7_remember(e->operation);
 	return 0;

@@ -92,16 +92,14 @@ static __always_inline u16 l7_bucket(u64 ns)
 }
 
 /* Whether one more of this kind may be told: one in an interval, after a burst. */
-static __always_inline bool l7_afford(struct l7_cpu *cpu, u8 why, u64 now)
+static __always_inline bool l7_afford(struct l7_cpu *cpu, u8 protocol, u8 why, u64 now)
 {
-	u64 due;
+	u32 at = (protocol & (L7_PROTOCOLS - 1)) * WHY_ROW + (why & (WHY_ROW - 1));
+	u64 due = cpu->due[at];
 
-	if (why >= WHY_MAX)
-		return false;
-	due = cpu->due[why];
 	if (due > now + l7_burst)
 		return false;
-	cpu->due[why] = (due > now ? due : now) + l7_interval;
+	cpu->due[at] = (due > now ? due : now) + l7_interval;
 	return true;
 }
 
@@ -161,19 +159,19 @@ static __always_inline void l7_remember(u64 operation)
 }
 
 /* Why an exchange is told in full; WHY_NONE where it is only counted. */
-static __always_inline u8 l7_why(u64 operation, bool first, bool error, u64 latency, u64 now)
+static __always_inline u8 l7_why(u8 protocol, u64 operation, bool first, bool error, u64 latency, u64 now)
 {
 	struct l7_cpu *cpu = l7_cpu();
 
 	if (!cpu)
 		return WHY_NONE;
-	if (first && operation && !l7_known(operation) && l7_afford(cpu, WHY_NEW, now))
+	if (first && operation && !l7_known(operation) && l7_afford(cpu, protocol, WHY_NEW, now))
 		return WHY_NEW;
-	if (error && l7_afford(cpu, WHY_ERROR, now))
+	if (error && l7_afford(cpu, protocol, WHY_ERROR, now))
 		return WHY_ERROR;
-	if (latency >= l7_slow && l7_afford(cpu, WHY_SLOW, now))
+	if (latency >= l7_slow && l7_afford(cpu, protocol, WHY_SLOW, now))
 		return WHY_SLOW;
-	if (l7_afford(cpu, WHY_SAMPLE, now))
+	if (l7_afford(cpu, protocol, WHY_SAMPLE, now))
 		return WHY_SAMPLE;
 	return WHY_NONE;
 }

@@ -102,25 +102,26 @@ static __always_inline u32 l7_load(struct __sk_buff *skb, const struct segment *
 	return n;
 }
 
-/* A payload that met a listener: the socket to come cannot see it any more. */
+/*
+ * A payload that met a listener: the socket to come cannot see it any more. It finds
+ * the bytes, or L7_NONE where there is nothing for it to read.
+ */
 static __always_inline void l7_hand_over(struct __sk_buff *skb, const struct sock_info *i, const struct segment *g)
 {
 	u64 conn = (u64)g->seq << 32 | g->ack;
 	struct l7_pair *note = bpf_map_lookup_elem(&l7_pairs, &conn);
 	u32 zero = 0, n = g->len, verdict;
 	struct l7_begin b = {};
-	struct l7_handed *v;
+	struct l7_handed *v = bpf_map_lookup_elem(&l7_handing, &zero);
+	bool self = i->flags & FLAG_SELF;
 
-	if (note) {
-		note->server = i->flags & FLAG_SELF ? L7_SELF : i->cgroup;
-		return;
-	}
+	if (note)
+		note->server = self ? L7_SELF : i->cgroup;
 	n = l7_load(skb, g, &b, 0);
-	verdict = l7_detect(&b, n);
-	v = bpf_map_lookup_elem(&l7_handing, &zero);
-	if (!n || verdict == L7_NONE || verdict == L7_MAYBE || i->flags & FLAG_SELF || !v)
+	verdict = note || self ? L7_NONE : l7_detect(&b, n);
+	if (!n || verdict == L7_MAYBE || !v)
 		return;
-	n = g->len;
+	n = verdict == L7_NONE ? 1 : g->len;
 	if (n > L7_HANDED_LEN) {
 		n = L7_HANDED_LEN;
 		l7_unseen(verdict, UNSEEN_LISTENER, 1, g->len - L7_HANDED_LEN);
@@ -146,8 +147,13 @@ static __always_inline bool l7_picked_up(struct l7_sock *l, u32 asks, u32 answer
 	l->asks = asks;
 	l->answers = answers;
 	l->began = v->began;
-	l->flags |= L7_HANDED;
 	l->protocol = v->protocol & (L7_PROTOCOLS - 1);
+	if (l->protocol) {
+		l->flags |= L7_HANDED;
+	} else {
+		l->flags |= L7_OPAQUE;
+		bpf_map_delete_elem(&l7_handed, &conn);
+	}
 	return true;
 }
 

@@ -152,7 +152,7 @@ __attribute__((noinline)) int tls_done(struct tls_conn *h, u32 status, u64 end)
 	k.status = status;
 	k.bucket = l7_bucket(v.latency);
 	first = l7_add(&k, &v);
-	why = l7_why(k.operation, first, status, v.latency, end);
+	why = l7_why(L7_TLS, k.operation, first, status, v.latency, end);
 	if (why && tls_tell(h, &k, &v, why) && why == WHY_NEW)
 		l7_remember(k.operation);
 	return 0;

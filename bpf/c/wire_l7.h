@@ -24,6 +24,7 @@ enum l7_why {
 	WHY_SLOW = 3,
 	WHY_SAMPLE = 4,
 	WHY_MAX = 5,
+	WHY_ROW = 8,
 };
 
 #define L7_NO_ANSWER 0xffff
@@ -68,8 +69,8 @@ struct unseen_count {
 
 /* One processor's account of layer 7. */
 struct l7_cpu {
-	u64 due[WHY_MAX]; /* see l7_afford() */
-	u64 uncounted;	  /* exchanges counted without operation or outcome, for want of room */
+	u64 due[L7_PROTOCOLS * WHY_ROW]; /* by protocol and enum l7_why, see l7_afford() */
+	u64 uncounted;			 /* exchanges counted without operation or outcome, for want of room */
 	struct unseen_count unseen[L7_PROTOCOLS * UNSEEN_MAX];
 };
 
