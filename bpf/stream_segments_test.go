@@ -65,8 +65,9 @@ func twice(all []lab.Segment) (out []lab.Segment) {
 
 // overlapping makes segments of up to n bytes that begin up to n bytes before the
 // end of what was sent, and now and then all at the beginning.
-func overlapping(n int, random *rand.Rand) shape {
+func overlapping(n int) shape {
 	return func(stream []byte, from, to int) (all []lab.Segment) {
+		random := rand.New(rand.NewPCG(uint64(n), uint64(len(stream)+from)))
 		last := from
 		for sent := from; sent < min(to, from+head); {
 			at := max(from, sent-random.IntN(n+1))
@@ -120,7 +121,6 @@ func TestStreamCutAnywhere(t *testing.T) {
 
 func TestStreamSegments(t *testing.T) {
 	s := newStage(t)
-	random := rand.New(rand.NewPCG(7, 9))
 	var all []variant
 	for _, d := range captured(t) {
 		for name, shape := range map[string]shape{
@@ -130,9 +130,9 @@ func TestStreamSegments(t *testing.T) {
 			"113 bytes, each twice":   every(113).then(twice),
 			"whole, twice":            shape(whole).then(twice),
 			"3 bytes, each twice":     begin(3).then(twice),
-			"overlapping a little":    overlapping(5, random),
-			"overlapping much":        overlapping(40, random),
-			"overlapping, each twice": overlapping(90, random).then(twice),
+			"overlapping a little":    overlapping(5),
+			"overlapping much":        overlapping(40),
+			"overlapping, each twice": overlapping(90).then(twice),
 		} {
 			all = append(all, variant{name: d.name + ", " + name, d: d, shape: shape, asleep: true})
 		}

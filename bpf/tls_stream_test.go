@@ -2,7 +2,6 @@ package bpf
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -215,7 +214,6 @@ func TestTLSStreamCutAnywhere(t *testing.T) {
 func TestTLSStreamSegments(t *testing.T) {
 	s := tlsStage(t)
 	dialogues, truths := handshakes(t)
-	random := rand.New(rand.NewPCG(7, 9))
 	var all []variant
 	for _, d := range dialogues {
 		for name, shape := range map[string]shape{
@@ -223,9 +221,9 @@ func TestTLSStreamSegments(t *testing.T) {
 			"7 bytes":                 every(7),
 			"whole, twice":            shape(whole).then(twice),
 			"33 bytes, each twice":    every(33).then(twice),
-			"overlapping a little":    overlapping(5, random),
-			"overlapping much":        overlapping(40, random),
-			"overlapping, each twice": overlapping(90, random).then(twice),
+			"overlapping a little":    overlapping(5),
+			"overlapping much":        overlapping(40),
+			"overlapping, each twice": overlapping(90).then(twice),
 		} {
 			all = append(all, variant{name: d.name + ", " + name, d: d, shape: shape, asleep: true})
 		}
