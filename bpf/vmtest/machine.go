@@ -60,6 +60,12 @@ func judge(console string) error {
 	return errors.New("no verdict on the console: the kernel or its init died")
 }
 
+// unbooted tells that the kernel died on its own, before the first test began.
+func unbooted(console string) bool {
+	return strings.Contains(console, "Kernel panic") && !strings.Contains(console, "=== RUN") &&
+		!strings.Contains(console, "vmtest:")
+}
+
 // results picks what go test said about each test.
 func results(console string) []string {
 	var lines []string

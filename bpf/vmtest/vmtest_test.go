@@ -47,6 +47,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestUnbooted(t *testing.T) {
+	for console, want := range map[string]bool{
+		"Oops: int3\nKernel panic - not syncing: Fatal exception\n": true,
+		"=== RUN   TestKernel\nKernel panic - not syncing\n":        false,
+		"vmtest: no such module\nKernel panic - not syncing\n":      false,
+		"": false,
+	} {
+		if got := unbooted(console); got != want {
+			t.Errorf("%q: %v", console, got)
+		}
+	}
+}
+
 func TestResults(t *testing.T) {
 	got := results("=== RUN TestA\n    x.go:1: hm\n--- PASS: TestA (0s)\n    --- SKIP: TestA/b (0s)\nPASS\n")
 	if want := []string{"--- PASS: TestA (0s)", "    --- SKIP: TestA/b (0s)"}; !slices.Equal(got, want) {
