@@ -158,6 +158,16 @@ func (v *variant) turns(p *lab.Peer, server bool, first, behind int) error {
 		if i == len(ends)-1 && len(segments) > 0 && v.end == endWithFIN {
 			segments[len(segments)-1].FIN = true
 		}
+		if v.asleep && v.late && i == 0 && len(segments) > 1 && segments[0].At+len(segments[0].Data) < ends[i] {
+			// Its first segment made the socket, which its program is about to ready.
+			if err := p.Send(segments[0]); err != nil {
+				return err
+			}
+			if err := v.sleeps(p, i, server); err != nil {
+				return fmt.Errorf("%s, turn %d: %w", v.name, i, err)
+			}
+			segments = segments[1:]
+		}
 		if err := v.send(p, segments, ends[i]); err != nil {
 			return fmt.Errorf("%s, turn %d: %w", v.name, i, err)
 		}
