@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -72,15 +73,7 @@ func (e *Examples) Newest() []*flow.L7 {
 		return nil
 	}
 	all := slices.Concat(e.failed, e.slow)
-	slices.SortStableFunc(all, func(a, b Example) int {
-		switch {
-		case a.At > b.At:
-			return -1
-		case a.At < b.At:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(a, b Example) int { return cmp.Compare(b.At, a.At) })
 	kept := make([]*flow.L7, len(all))
 	for i := range all {
 		kept[i] = all[i].L7

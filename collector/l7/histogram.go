@@ -2,6 +2,7 @@ package l7
 
 import (
 	"math"
+	"slices"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -44,6 +45,16 @@ func (h *Histogram) Merge(o *Histogram) {
 	h.Count += o.Count
 	h.Sum += o.Sum
 }
+
+// Clone is a histogram of its own with the same counts.
+func (h *Histogram) Clone() Histogram {
+	own := *h
+	own.counts = slices.Clone(h.counts)
+	return own
+}
+
+// Span is how many buckets, from the first that is in use to the last, take memory.
+func (h *Histogram) Span() int { return len(h.counts) }
 
 // Reset empties it, and keeps its room.
 func (h *Histogram) Reset() { *h = Histogram{counts: h.counts[:0]} }

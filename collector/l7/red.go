@@ -1,6 +1,7 @@
 package l7
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -117,13 +118,7 @@ func (o *Outcomes) Add(status uint16, n uint64) {
 // Outcomes'.
 func (o Outcomes) Top(n int) []Outcome {
 	slices.SortFunc(o, func(a, b Outcome) int {
-		if a.Count != b.Count {
-			if a.Count > b.Count {
-				return -1
-			}
-			return 1
-		}
-		return int(a.Status) - int(b.Status)
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Status, b.Status))
 	})
 	return o[:min(n, len(o))]
 }

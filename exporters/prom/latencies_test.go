@@ -94,8 +94,8 @@ func TestHostileBucket(t *testing.T) {
 		t.Errorf("buckets %v, want the last one", got)
 	}
 	for _, o := range onlyPair(t, e).operations {
-		if len(o.counts) != 1 {
-			t.Errorf("%d buckets kept for one latency", len(o.counts))
+		if n := o.latencies.Span(); n != 1 {
+			t.Errorf("%d buckets kept for one latency", n)
 		}
 	}
 }

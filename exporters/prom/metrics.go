@@ -1,6 +1,11 @@
 package prom
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
+)
 
 // kind is what Prometheus calls a metric's type.
 type kind string
@@ -93,10 +98,10 @@ var metrics = [metricCount]metric{
 	mConnect: {"weir_tcp_connect_duration_seconds", histogram, "seconds", ends, "Time from SYN to established, at the client.",
 		[]float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}},
 
-	mHTTPServer: {"http_server_request_duration_seconds", histogram, "seconds", withHTTP, "HTTP requests that a workload of this host served, from the first byte of the request to the last of the answer.", seconds},
-	mHTTPClient: {"http_client_request_duration_seconds", histogram, "seconds", withHTTP, "HTTP requests that a workload of this host made, from the first byte of the request to the last of the answer.", seconds},
-	mDNS:        {"dns_lookup_duration_seconds", histogram, "seconds", with("dns_question_name", "dns_question_type", "dns_response_code", "error_type"), "DNS lookups, from question to answer.", seconds},
-	mTLS:        {"weir_tls_handshake_duration_seconds", histogram, "seconds", with("server_name", "outcome"), "TLS handshakes, from the client's hello to the server's.", seconds},
+	mHTTPServer: {l7.Of(flow.HTTP).ServerMetric, histogram, "seconds", withHTTP, "HTTP requests that a workload of this host served, from the first byte of the request to the last of the answer.", seconds},
+	mHTTPClient: {l7.Of(flow.HTTP).ClientMetric, histogram, "seconds", withHTTP, "HTTP requests that a workload of this host made, from the first byte of the request to the last of the answer.", seconds},
+	mDNS:        {l7.Of(flow.DNS).ClientMetric, histogram, "seconds", with("dns_question_name", "dns_question_type", "dns_response_code", "error_type"), "DNS lookups, from question to answer.", seconds},
+	mTLS:        {l7.Of(flow.TLS).ClientMetric, histogram, "seconds", with("server_name", "outcome"), "TLS handshakes, from the client's hello to the server's.", seconds},
 	mL7Bytes:    {"weir_l7_bytes_total", counter, "bytes", with("protocol", "direction"), "Heads and bodies of exchanges. Direction sent is requests, received is answers.", nil},
 	mShown:      {"weir_exchanges_shown_total", counter, "", with("protocol", "why"), "Exchanges that were told in full. The others were only counted, in the histograms.", nil},
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 // operationKey is a histogram within its pair. It is made of clean labels, so
@@ -17,10 +18,10 @@ type operationKey struct {
 
 // operation is one thing that a workload asks of another, with one outcome.
 type operation struct {
-	latencies
-	labels  []string
-	created time.Time
-	last    time.Time // latest tally
+	latencies l7.Histogram
+	labels    []string
+	created   time.Time
+	last      time.Time // latest tally
 }
 
 // tally counts the exchanges of t in the series of k. Where that has no room,
@@ -42,7 +43,7 @@ func (s *store) tally(p *pair, k operationKey, t *flow.Tally, now time.Time) {
 	if o == nil {
 		o = s.operation(p.home.obtain(overflowIdentity(p.protocol)), k, now)
 	}
-	o.add(t)
+	o.latencies.Add(t.Bucket, t.Count, t.Latency)
 	o.last = now
 }
 
