@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/seed79351815/weir/bpf/native"
-	"github.com/seed79351815/weir/bpf/native/operation"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7/operation"
 )
 
 // say adds an exchange to a dialogue, in a turn of its own.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed79351815/weir/bpf/native/operation"
+	"github.com/seed79351815/weir/collector/l7/operation"
 )
 
 // The parser makes the key of an operation as Go does.

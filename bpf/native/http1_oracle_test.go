@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed79351815/weir/bpf/native/operation"
+	"github.com/seed79351815/weir/collector/l7/operation"
 )
 
 // message is what net/http read. What ended it is not nil where it read no more.

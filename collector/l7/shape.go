@@ -1,13 +1,17 @@
 package l7
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/seed79351815/weir/collector/l7/operation"
+)
 
 // shape is what a path's segment is, as far as it alone can tell.
 type shape uint8
 
 const (
 	literal shape = iota
-	number        // the kernel makes these three one operation: http1_path.h has the same rule
+	number        // the kernel makes these three one operation
 	hexadecimal
 	uuid
 	email // these are left out of what is shown
@@ -23,8 +27,6 @@ var placeholders = [...]string{
 }
 
 const (
-	uuidLen      = 36
-	hexLen       = 8
 	secretHexLen = 32 // as long as that it may be a key
 	tokenLen     = 20
 	tokenTurns   = 4 // changes between letter and digit: words and dates have fewer
@@ -44,32 +46,11 @@ func shapeOf(segment string) shape {
 	return literal
 }
 
-// collapsed is the kernel's rule: a number, a hexadecimal number of 8 or more
-// characters of which one is a digit, or a UUID.
-func collapsed(segment string) shape {
-	digits, hex, hyphens := 0, 0, 0
-	for i := range len(segment) {
-		switch c := segment[i]; {
-		case c >= '0' && c <= '9':
-			digits++
-			hex++
-		case c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			hex++
-		case c == '-' && (i == 8 || i == 13 || i == 18 || i == 23):
-			hyphens++
-		default:
-			return literal
-		}
-	}
-	switch n := len(segment); {
-	case n > 0 && digits == n:
-		return number
-	case hex == n && n >= hexLen && digits > 0:
-		return hexadecimal
-	case n == uuidLen && hyphens == 4:
-		return uuid
-	}
-	return literal
+// collapsed is the shape by which the kernel makes paths one operation.
+func collapsed(segment string) shape { return collapses[operation.KindOf(segment)] }
+
+var collapses = [...]shape{
+	operation.Literal: literal, operation.Number: number, operation.Hexadecimal: hexadecimal, operation.UUID: uuid,
 }
 
 // opaque guesses that a segment is a key and no word: a JSON Web Token, or long,

@@ -1,5 +1,6 @@
-// Package operation makes the key of an HTTP operation as the parser in the kernel
-// does: bpf/c/parse/http1_path.h has the rules. A test holds both together.
+// Package operation says which paths are one HTTP operation, as the parser in the
+// kernel does: bpf/c/parse/http1_path.h has the rules. Tests in bpf/native hold both
+// together.
 package operation
 
 import "strings"
@@ -52,9 +53,22 @@ func Template(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// OneOfMany tells whether a segment of a path is a number, a hexadecimal number of
-// 8 or more characters of which one is a digit, or a UUID.
-func OneOfMany(segment string) bool {
+// OneOfMany tells whether a segment of a path names one thing among many.
+func OneOfMany(segment string) bool { return KindOf(segment) != Literal }
+
+// Kind is what a segment of a path is.
+type Kind uint8
+
+// The kinds of segments; all but Literal are one of many.
+const (
+	Literal     Kind = iota
+	Number           // digits alone
+	Hexadecimal      // a hexadecimal number of 8 or more characters of which one is a digit
+	UUID
+)
+
+// KindOf classifies a segment of a path.
+func KindOf(segment string) Kind {
 	digits, hex, hyphens := 0, 0, 0
 	for i := range len(segment) {
 		switch c := segment[i]; {
@@ -66,17 +80,18 @@ func OneOfMany(segment string) bool {
 		case c == '-' && (i == 8 || i == 13 || i == 18 || i == 23):
 			hyphens++
 		default:
-			return false
+			return Literal
 		}
 	}
 	switch n := len(segment); {
 	case n > 0 && digits == n:
-		return true
-	case hex == n:
-		return n >= 8 && digits > 0
-	default:
-		return n == 36 && hyphens == 4
+		return Number
+	case hex == n && n >= 8 && digits > 0:
+		return Hexadecimal
+	case n == 36 && hyphens == 4:
+		return UUID
 	}
+	return Literal
 }
 
 func mix(hash, value uint64) uint64 {
