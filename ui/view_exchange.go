@@ -37,16 +37,7 @@ func exchangeDetails(x *flow.L7, now time.Time, width int) []line {
 	var client, server sheet
 	client.endpoint("CLIENT", &x.Client, e.Transport)
 	server.endpoint("SERVER", &x.Server, e.Transport)
-	s.lines = append(s.lines, nil)
-	if width >= 110 {
-		s.lines = append(s.lines, beside(client.lines, server.lines, width)...)
-	} else {
-		s.lines = append(append(append(s.lines, client.lines...), nil), server.lines...)
-	}
-	for i, l := range s.lines {
-		s.lines[i] = l.fit(width)
-	}
-	return s.lines
+	return s.withEnds(&client, &server, width)
 }
 
 func whyText(w flow.Why) text {
@@ -96,13 +87,7 @@ func (s *sheet) lookup(x *flow.L7) {
 	s.heading("DNS")
 	s.put("name", clean(d.Name), plain)
 	s.put("type", clean(l7.TypeName(d.Type)), plain)
-	for i, a := range d.Addrs {
-		label := text("addresses")
-		if i > 0 {
-			label = ""
-		}
-		s.put(label, address(a), plain)
-	}
+	list(s, "addresses", d.Addrs, address)
 	if more := int(d.Addresses) - len(d.Addrs); more > 0 {
 		s.put("", "and "+count(uint64(more))+" more", dim)
 	}

@@ -54,6 +54,14 @@ func (s *sheet) put(label, value text, r role) {
 	s.lines = append(s.lines, line{{"  ", plain}, {label.pad(labelWidth, false), dim}, {value, r}})
 }
 
+// list puts values below each other, the label before the first.
+func list[T any](s *sheet, label text, values []T, show func(T) text) {
+	for _, v := range values {
+		s.put(label, show(v), plain)
+		label = ""
+	}
+}
+
 func flowDetails(f *aggregate.FlowRow, gone bool, now time.Time, width int) []line {
 	var s sheet
 	s.heading("FLOW")
@@ -83,6 +91,12 @@ func flowDetails(f *aggregate.FlowRow, gone bool, now time.Time, width int) []li
 	if f.ServerXlated.IsValid() {
 		server.put("after NAT", addressPort(f.ServerXlated, f.Protocol), plain)
 	}
+	return s.withEnds(&client, &server, width)
+}
+
+// withEnds are the lines with both ends' below them, next to each other where there
+// is room, all of them cut to the width.
+func (s *sheet) withEnds(client, server *sheet, width int) []line {
 	s.lines = append(s.lines, nil)
 	if width >= 110 {
 		s.lines = append(s.lines, beside(client.lines, server.lines, width)...)
@@ -130,13 +144,7 @@ func startText(f *flow.Flow, now time.Time) text {
 func (s *sheet) endpoint(heading text, e *flow.Endpoint, p flow.Protocol) {
 	s.heading(heading)
 	s.put("address", addressPort(e.Addr, p), plain)
-	for i, n := range e.Names {
-		label := text("DNS name")
-		if i > 0 {
-			label = ""
-		}
-		s.put(label, clean(n), plain)
-	}
+	list(s, "DNS name", e.Names, clean)
 	if w := e.Workload; w != nil {
 		s.workload(w)
 	} else {
