@@ -56,32 +56,15 @@ func datagramServer(ctx context.Context, s Spec, ready func(string), acc *accoun
 	if err != nil {
 		return err
 	}
-	pc, err := net.ListenPacket("udp", s.Address)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	defer pc.Close()
-	stop := context.AfterFunc(ctx, func() { _ = pc.SetReadDeadline(time.Now()) })
-	defer stop()
-	ready(pc.LocalAddr().String())
-
-	conn := Conn{Local: addrPort(pc.LocalAddr())}
-	var messages uint64
-	buf := make([]byte, 64<<10)
-	for n := 0; ctx.Err() == nil; {
-		size, peer, err := pc.ReadFrom(buf)
-		if err != nil {
-			continue // an ICMP error of an earlier answer, or the end
+	answers := script.Server
+	return receiveAll(ctx, s, ready, acc, func(pc net.PacketConn, peer net.Addr, _ []byte, conn *Conn) uint64 {
+		if len(answers) == 0 {
+			return 0
 		}
-		conn.Received += uint64(size)
-		messages++
-		if n < len(script.Server) {
-			messages += say(ctx, pc, peer, script.Server[n], &conn)
-		}
-		n++
-	}
-	acc.add(conn, messages, true, nil)
-	return nil
+		next := answers[0]
+		answers = answers[1:]
+		return say(ctx, pc, peer, next, conn)
+	})
 }
 
 // datagramClient sends its script, and receives Count datagrams or what comes

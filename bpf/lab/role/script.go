@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -74,26 +73,13 @@ func scriptServer(ctx context.Context, s Spec, ready func(string), acc *account)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	defer ln.Close()
-	ready(ln.Addr().String())
-
-	var conns sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
-	defer stop()
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			break // closed by ctx; nothing else ends a listener
+	acceptAll(ctx, ln, ready, func(c *net.TCPConn) {
+		n := int(addrPort(c.RemoteAddr()).Port()) - PartPort
+		if n < 0 || n >= len(script.Parts) {
+			n = 0
 		}
-		conns.Go(func() {
-			n := int(addrPort(c.RemoteAddr()).Port()) - PartPort
-			if n < 0 || n >= len(script.Parts) {
-				n = 0
-			}
-			scriptPlay(ctx, script.Parts[n], c.(*net.TCPConn), acc)
-		})
-	}
-	conns.Wait()
+		scriptPlay(ctx, script.Parts[n], c, acc)
+	})
 	return nil
 }
 

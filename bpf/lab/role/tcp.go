@@ -14,9 +14,15 @@ func tcpServer(ctx context.Context, s Spec, ready func(string), acc *account) er
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	acceptAll(ctx, ln, ready, func(c *net.TCPConn) { tcpAnswer(ctx, s, c, acc) })
+	return nil
+}
+
+// acceptAll hands every connection to answer, each on its own, until ctx ends; it
+// returns when all are through, and closes the listener.
+func acceptAll(ctx context.Context, ln net.Listener, ready func(string), answer func(*net.TCPConn)) {
 	defer ln.Close()
 	ready(ln.Addr().String())
-
 	var conns sync.WaitGroup
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
@@ -25,10 +31,9 @@ func tcpServer(ctx context.Context, s Spec, ready func(string), acc *account) er
 		if err != nil {
 			break // closed by ctx; nothing else ends a listener
 		}
-		conns.Go(func() { tcpAnswer(ctx, s, c.(*net.TCPConn), acc) })
+		conns.Go(func() { answer(c.(*net.TCPConn)) })
 	}
 	conns.Wait()
-	return nil
 }
 
 // tcpAnswer serves one connection and counts it.

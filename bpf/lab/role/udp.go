@@ -12,6 +12,20 @@ import (
 // udpServer sends every datagram back. It is one socket, so it counts as one
 // connection whatever its peers are.
 func udpServer(ctx context.Context, s Spec, ready func(string), acc *account) error {
+	return receiveAll(ctx, s, ready, acc, func(pc net.PacketConn, peer net.Addr, datagram []byte, conn *Conn) (said uint64) {
+		pause(ctx, s.Delay)
+		if n, err := pc.WriteTo(datagram, peer); err == nil {
+			conn.Sent += uint64(n)
+			said = 1
+		}
+		return said
+	})
+}
+
+// receiveAll hands every datagram to answer, which says how many it sent, until ctx
+// ends.
+func receiveAll(ctx context.Context, s Spec, ready func(string), acc *account,
+	answer func(pc net.PacketConn, peer net.Addr, datagram []byte, conn *Conn) (said uint64)) error {
 	pc, err := net.ListenPacket("udp", s.Address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -30,12 +44,7 @@ func udpServer(ctx context.Context, s Spec, ready func(string), acc *account) er
 			continue // an ICMP error of an earlier answer, or the end
 		}
 		conn.Received += uint64(n)
-		messages++
-		pause(ctx, s.Delay)
-		if w, err := pc.WriteTo(buf[:n], peer); err == nil {
-			conn.Sent += uint64(w)
-			messages++
-		}
+		messages += 1 + answer(pc, peer, buf[:n], &conn)
 	}
 	acc.add(conn, messages, true, nil)
 	return nil
