@@ -9,10 +9,10 @@ import (
 
 // attach puts one program where it belongs. The link ends with this process; a
 // program that another calls has none, it goes with the map.
-func attach(cfg Config, u unit, h hook, prog *ebpf.Program, maps map[string]*ebpf.Map) (link.Link, error) {
+func attach(cfg Config, u *loaded, h hook, maps map[string]*ebpf.Map) (link.Link, error) {
 	var l link.Link
 	var err error
-	attachType := attachTypeOf(u, h)
+	prog, attachType := u.coll.Programs[h.program], u.types[h.program]
 	switch h.attach {
 	case attachTracing:
 		l, err = link.AttachTracing(link.TracingOptions{Program: prog})

@@ -118,8 +118,14 @@ func (c *Capture) open() (err error) {
 		return err
 	}
 	g := newGates(c.cfg, self, reasons)
-	for _, u := range units() {
-		if err := c.openUnit(u, g); err != nil {
+	attempts := loadAll(c.cfg, units(), c.maps, g)
+	for _, a := range attempts {
+		if a.err == nil {
+			c.colls = append(c.colls, a.coll)
+		}
+	}
+	for i, u := range units() {
+		if err := c.openUnit(u, attempts[i]); err != nil {
 			return err
 		}
 	}
@@ -132,14 +138,12 @@ func (c *Capture) open() (err error) {
 	return c.account.open(c.maps["stats"], c.maps["l7_cpus"], c.reader)
 }
 
-func (c *Capture) openUnit(u unit, g gates) error {
-	coll, err := loadUnit(c.cfg, u, c.maps, g)
-	if err != nil {
-		return c.absence(u.hooks, err)
+func (c *Capture) openUnit(u unit, a attempt) error {
+	if a.err != nil {
+		return c.absence(u.hooks, a.err)
 	}
-	c.colls = append(c.colls, coll)
 	for _, h := range u.hooks {
-		l, err := attach(c.cfg, u, h, coll.Programs[h.program], c.maps)
+		l, err := attach(c.cfg, a.loaded, h, c.maps)
 		if err != nil {
 			if err := c.absence([]hook{h}, err); err != nil {
 				return err
@@ -152,7 +156,7 @@ func (c *Capture) openUnit(u unit, g gates) error {
 		c.links = append(c.links, l)
 		switch h.attach {
 		case attachSockIter:
-			c.table = newSockTable(l.(*link.Iter), coll.Variables["report_all"])
+			c.table = newSockTable(l.(*link.Iter), a.coll.Variables["report_all"])
 		case attachTaskIter:
 			c.backlog = l.(*link.Iter)
 		}
@@ -172,14 +176,6 @@ func (c *Capture) absence(hooks []hook, err error) error {
 		c.cfg.Logger.Warn("kernel hook missing", "hook", h.point, "lost", h.without, "error", err)
 	}
 	return nil
-}
-
-func attachTypeOf(u unit, h hook) ebpf.AttachType {
-	spec, err := u.spec()
-	if err != nil {
-		return ebpf.AttachNone
-	}
-	return spec.Programs[h.program].AttachType
 }
 
 // Absent lists the optional programs that this kernel did not take.

@@ -43,18 +43,18 @@ func Probe(cfg Config) []Feature {
 }
 
 func probeUnit(cfg Config, u unit, maps map[string]*ebpf.Map) []Feature {
-	coll, err := loadUnit(cfg, u, maps, newGates(cfg, 0, nil))
+	in, err := loadUnit(cfg, u, maps, newGates(cfg, 0, nil))
 	if err != nil {
 		return hookFeatures(u, err)
 	}
-	defer coll.Close()
+	defer in.coll.Close()
 	features := hookFeatures(u, nil)
 	for i, h := range u.hooks {
 		f := &features[i]
-		if info, err := coll.Programs[h.program].Info(); err == nil {
+		if info, err := in.coll.Programs[h.program].Info(); err == nil {
 			f.Steps, _ = info.VerifiedInstructions()
 		}
-		l, err := attach(cfg, u, h, coll.Programs[h.program], maps)
+		l, err := attach(cfg, in, h, maps)
 		if err != nil {
 			f.Available, f.Err = false, err
 			continue

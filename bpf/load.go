@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -84,9 +85,34 @@ func (g gates) variables(all bool) map[string]any {
 	return v
 }
 
+// loaded is a unit whose programs are in the kernel.
+type loaded struct {
+	unit
+	coll  *ebpf.Collection
+	types map[string]ebpf.AttachType // by program
+}
+
+// attempt is what became of loading a unit.
+type attempt struct {
+	*loaded
+	err error
+}
+
+// loadAll loads every unit, at once on as many processors as there are: what takes
+// time is the verifier.
+func loadAll(cfg Config, all []unit, maps map[string]*ebpf.Map, g gates) []attempt {
+	attempts := make([]attempt, len(all))
+	var wait sync.WaitGroup
+	for i, u := range all {
+		wait.Go(func() { attempts[i].loaded, attempts[i].err = loadUnit(cfg, u, maps, g) })
+	}
+	wait.Wait()
+	return attempts
+}
+
 // loadUnit loads one unit on the shared maps. A program that the kernel refuses
 // is left out when it is not required: the error names it, the rest is loaded.
-func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Collection, error) {
+func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*loaded, error) {
 	spec, err := u.spec()
 	if err != nil {
 		return nil, fmt.Errorf("read embedded BPF object %s: %w", u.name, err)
@@ -108,7 +134,11 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*ebpf.Col
 	if err != nil {
 		return nil, explain("load BPF object "+u.name, err)
 	}
-	return coll, nil
+	types := make(map[string]ebpf.AttachType, len(spec.Programs))
+	for name, p := range spec.Programs {
+		types[name] = p.AttachType
+	}
+	return &loaded{u, coll, types}, nil
 }
 
 // sharedBy are those of the shared maps that an object names.

@@ -42,10 +42,6 @@ func units() []unit {
 			{"tcp_state", attachTracing, "tp_btf/inet_sock_set_state", "TCP connections: open, close, how they ended", "no TCP flows", true},
 			{"tcp_table", attachSockIter, "iter/bpf_sk_storage_map", "TCP counters, RTT and retransmits of living connections", "TCP flows show their numbers only when they end", true},
 		}},
-		{name: "packet", spec: loadPacket, hooks: []hook{
-			{"packet_egress", attachCgroup, "cgroup_skb/egress", "UDP, ICMP and other flows: sent", "no flows but TCP", true},
-			{"packet_ingress", attachCgroup, "cgroup_skb/ingress", "UDP, ICMP and other flows: received; DNS answers", "no flows but TCP, no DNS names", true},
-		}},
 		{name: "http", spec: loadHttp, protocol: flow.HTTP, hooks: []hook{
 			{"http_egress", attachTail, "cgroup_skb/egress", "HTTP/1: what sockets send", "no HTTP requests", false},
 			{"http_ingress", attachTail, "cgroup_skb/ingress", "HTTP/1: what sockets receive", "no HTTP requests", false},
@@ -59,6 +55,11 @@ func units() []unit {
 			{"tls_egress", attachTail, "cgroup_skb/egress", "TLS handshakes: what sockets send", "no TLS handshakes", false},
 			{"tls_ingress", attachTail, "cgroup_skb/ingress", "TLS handshakes: what sockets receive", "no TLS handshakes", false},
 			{"tls_close", attachTracing, "tp_btf/inet_sock_set_state", "TLS handshakes: those that had no answer", "handshakes without an answer are not seen", false},
+		}},
+		// Behind those that its programs call: a connection that finds none of them is left alone for good.
+		{name: "packet", spec: loadPacket, hooks: []hook{
+			{"packet_egress", attachCgroup, "cgroup_skb/egress", "UDP, ICMP and other flows: sent", "no flows but TCP", true},
+			{"packet_ingress", attachCgroup, "cgroup_skb/ingress", "UDP, ICMP and other flows: received; DNS answers", "no flows but TCP, no DNS names", true},
 		}},
 		{name: "socket", spec: loadSocket, hooks: []hook{
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
