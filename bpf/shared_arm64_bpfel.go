@@ -192,7 +192,6 @@ type sharedL7Cpu struct {
 
 type sharedL7Pair struct {
 	_      structs.HostLayout
-	Client uint64
 	Server uint64
 }
 

@@ -226,13 +226,12 @@ __attribute__((noinline)) int lookup_ask(u32 number, u32 role)
 			lookup_done(number, L7_NO_ANSWER, lookup_patience, 0);
 	}
 	lookup_describe(r);
-	if (bpf_map_update_elem(&lookups, &r->key, &r->question, BPF_NOEXIST) == -7 /* E2BIG */) {
+	if (bpf_map_update_elem(&lookups, &r->key, &r->question, BPF_NOEXIST) == -E2BIG) {
 		count_loss(LOSS_LOOKUP_TABLE_FULL);
 		return 0;
 	}
 	if (r->transport != IPPROTO_UDP || role != ROLE_CLIENT)
 		return 0;
-	pair.client = r->self ? L7_SELF : r->cgroup;
 	lookup_note_key(&n, r, r->local.port);
 	bpf_map_update_elem(&lookup_notes, &n, &pair, BPF_NOEXIST);
 	return 0;

@@ -74,7 +74,7 @@ static __always_inline void dns_give_up(struct dns_conn *c, u8 over)
 		dns_became_known(c, LOOKUP_UNKNOWN);
 }
 
-static __always_inline void dns_lose(struct dns_conn *c, u8 reason, u64 bytes)
+static __always_inline void dns_feed_lose(struct dns_conn *c, u8 reason, u64 bytes)
 {
 	if (c->over)
 		return;
@@ -98,7 +98,7 @@ __attribute__((noinline)) int dns_tell(struct dns_conn *c, u32 at)
 	number = dns_enter();
 	r = dns_room(number);
 	if (!r) {
-		dns_lose(c, UNSEEN_BUSY, said->out.size);
+		dns_feed_lose(c, UNSEEN_BUSY, said->out.size);
 		return 0;
 	}
 	r->now = said->at;
@@ -170,7 +170,7 @@ static __always_inline void dns_took(struct dns_conn *c, struct dns_dir *d, u32 
 }
 
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
-__attribute__((noinline)) u32 dns_stream_step(struct dns_conn *c, u32 len, u32 position, u64 now)
+__attribute__((noinline)) u32 dns_feed_step(struct dns_conn *c, u32 len, u32 position, u64 now)
 {
 	u32 shown = len;
 	struct dns_dir *d;
@@ -199,25 +199,56 @@ __attribute__((noinline)) u32 dns_stream_step(struct dns_conn *c, u32 len, u32 p
 static __always_inline void dns_check(struct dns_conn *c, u32 position)
 {
 	if (c->dirs[position].crowded)
-		dns_lose(c, UNSEEN_PIPELINED, c->dirs[position].crowded);
+		dns_feed_lose(c, UNSEEN_PIPELINED, c->dirs[position].crowded);
 	if (c->dirs[position].s.phase != DNS_DONE)
 		return;
 	if (c->spoke)
-		dns_lose(c, UNSEEN_ERROR, 0);
+		dns_feed_lose(c, UNSEEN_ERROR, 0);
 	else
 		dns_give_up(c, DNS_OPAQUE);
 }
 
-/* Bytes that passed unseen: harmless inside of what is skipped. */
-static __always_inline bool dns_gap(struct dns_conn *c, u32 position, u32 gap, u64 now)
+#define FEED(name) dns_feed_##name
+#define FEED_PROTOCOL L7_DNS
+#define FEED_CONN struct dns_conn
+#define FEED_MAP l7_dns
+#define FEED_UNKEPT L7_LOST
+#define FEED_BYTES(c) ((c)->window)
+#define FEED_WINDOW DNS_WINDOW
+#define FEED_LOAD DNS_WINDOW
+
+static __always_inline bool dns_feed_ended(const struct dns_conn *c, u32 position)
 {
-	if (c->dirs[position].s.skip < gap) {
-		dns_lose(c, UNSEEN_GAP, gap);
-		return false;
-	}
-	dns_stream_step(c, gap, position, now);
-	return true;
+	return c->over;
 }
+
+static __always_inline void dns_feed_init(struct dns_conn *c, const struct l7_sock *l)
+{
+	dns_init(&c->dirs[STREAM_EGRESS].s);
+	dns_init(&c->dirs[STREAM_INGRESS].s);
+	dns_init(&c->dirs[STREAM_TENTATIVE].s);
+}
+
+static __always_inline void dns_feed_again(struct dns_conn *c)
+{
+	c->dirs[STREAM_TENTATIVE] = c->dirs[STREAM_INGRESS];
+	c->tried = 0;
+}
+
+static __always_inline void dns_feed_fed(struct dns_conn *c, u32 position, u64 now)
+{
+	if (position == STREAM_TENTATIVE)
+		c->conn.stream.pending = true;
+	else
+		dns_check(c, position);
+}
+
+static __always_inline bool dns_feed_waits(const struct dns_conn *c, bool egress)
+{
+	return c->conn.stream.pending || (c->conn.noted && !egress && dns_signed(c));
+}
+
+#include "l7_feed.h"
 
 /* What was tried and TCP took becomes the state, and is told. */
 static __always_inline void dns_commit(struct dns_conn *c, u32 rcv_nxt, u64 now)
@@ -235,6 +266,6 @@ static __always_inline void dns_commit(struct dns_conn *c, u32 rcv_nxt, u64 now)
 	}
 	gap = stream_unseen(&c->conn.stream, rcv_nxt);
 	if (gap && !c->over)
-		dns_gap(c, STREAM_INGRESS, gap, now);
+		dns_feed_gap(c, STREAM_INGRESS, gap, now);
 	dns_check(c, STREAM_INGRESS);
 }

@@ -13,22 +13,12 @@ const enum http1_mark http1_mark_type __attribute__((unused));
 
 #define PASS 1
 
-static __always_inline void http_lose(struct http_conn *h, u8 reason, u64 bytes)
+static __always_inline void http_feed_lose(struct http_conn *h, u8 reason, u64 bytes)
 {
 	if (h->flags & (HTTP_FAILED | HTTP_MISSED))
 		return;
 	h->flags |= HTTP_MISSED;
 	l7_unseen(L7_HTTP, reason, 1, bytes);
-}
-
-static __always_inline struct http_dir *http_asking(struct http_conn *h)
-{
-	return &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
-}
-
-static __always_inline struct http_dir *http_answering(struct http_conn *h)
-{
-	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
 }
 
 static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d)
@@ -92,9 +82,9 @@ static __always_inline void http_stop(struct http_conn *h, const struct http_dir
 	u8 stop = d->stop;
 
 	if (stop & HTTP_MISSED)
-		http_lose(h, UNSEEN_PIPELINED, 0);
+		http_feed_lose(h, UNSEEN_PIPELINED, 0);
 	if (stop & HTTP_FAILED && h->flags & (HTTP_SPOKE | HTTP_PROBATION))
-		http_lose(h, UNSEEN_ERROR, 0);
+		http_feed_lose(h, UNSEEN_ERROR, 0);
 	h->flags |= stop;
 }
 
@@ -119,16 +109,6 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 	}
 }
 
-struct http_feed {
-	struct __sk_buff *skb;
-	struct http_conn *h;
-	u64 now;
-	u32 offset;
-	u32 len;
-	u32 position;
-	u32 reserved;
-};
-
 /* Readies a direction for the first byte of a message. */
 static __always_inline void http_message(struct http_conn *h, struct http_dir *d, bool requests, u64 now)
 {
@@ -149,7 +129,7 @@ static __always_inline bool http_over(const struct http_conn *h)
 }
 
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
-__attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 position, u64 now)
+__attribute__((noinline)) u32 http_feed_step(struct http_conn *h, u32 len, u32 position, u64 now)
 {
 	u32 shown = len;
 	struct http_dir *d;
@@ -178,107 +158,33 @@ __attribute__((noinline)) u32 http_step(struct http_conn *h, u32 len, u32 positi
 	return len;
 }
 
-/* One window; 1 ends the loop. */
-static long http_window(u32 turn, void *ctx)
-{
-	struct http_feed *f = ctx;
-	struct http_conn *h = f->h;
-	u32 n = f->len, position = f->position;
+#define FEED(name) http_feed_##name
+#define FEED_PROTOCOL L7_HTTP
+#define FEED_CONN struct http_conn
+#define FEED_MAP l7_http
+#define FEED_UNKEPT L7_LOST
+#define FEED_BYTES(c) ((c)->window.bytes)
+#define FEED_WINDOW HTTP1_WINDOW
+#define FEED_LOAD (HTTP1_MASK + 1)
 
-	if (!n || position >= STREAM_POSITIONS || h->dirs[position].stop)
-		return 1;
-	if (!h->dirs[position].s.skip) {
-		if (n > HTTP1_WINDOW)
-			n = HTTP1_WINDOW;
-		n = load_size(n, HTTP1_MASK + 1);
-		if (bpf_skb_load_bytes(f->skb, f->offset, h->window.bytes, n))
-			return 1;
-	}
-	n = http_step(h, n, position, f->now);
-	f->offset += n;
-	f->len -= n;
-	return http_over(h);
+static __always_inline bool http_feed_ended(const struct http_conn *h, u32 position)
+{
+	return h->dirs[position].stop || http_over(h);
 }
 
-struct http_handed {
-	struct http_conn *h;
-	const struct l7_handed *v;
-	u64 at;
-};
-
-/* The same, of what was handed over. */
-static long http_handed_window(u32 turn, void *ctx)
+static __always_inline void http_feed_init(struct http_conn *h, const struct l7_sock *l)
 {
-	struct http_handed *f = ctx;
-	u32 at = f->at, n;
+	bool client = h->conn.client;
 
-	if (at >= f->v->len || at >= L7_HANDED_LEN || f->h->dirs[STREAM_TENTATIVE].stop)
-		return 1;
-	n = f->v->len - at;
-	if (n > HTTP1_WINDOW)
-		n = HTTP1_WINDOW;
-	__builtin_memcpy(f->h->window.bytes, f->v->bytes + (at & (L7_HANDED_LEN - 1)), HTTP1_WINDOW);
-	f->at = at + http_step(f->h, n, STREAM_TENTATIVE, f->v->began);
-	return http_over(f->h);
+	h->captured = HTTP_NOT_CAPTURED;
+	if (l->flags & L7_MIDDLE)
+		h->flags |= HTTP_PROBATION;
+	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
+	http1_init(&h->dirs[STREAM_INGRESS].s, client);
+	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
 }
 
-/* What arrived was tried. */
-static __always_inline void http_tried(struct http_conn *h)
-{
-	h->dirs[STREAM_TENTATIVE].path_len = h->capture.path_len;
-	h->dirs[STREAM_TENTATIVE].trace_len = h->capture.trace_len;
-	h->conn.stream.pending = true;
-}
-
-/* What met the listener, before this socket was. */
-static __always_inline void http_pick_up(struct http_conn *h)
-{
-	struct http_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->conn.stream.conn)};
-
-	if (!f.v)
-		return;
-	bpf_loop(L7_HANDED_LEN + HTTP_QUEUE, http_handed_window, &f, 0);
-	bpf_map_delete_elem(&l7_handed, &h->conn.stream.conn);
-	http_tried(h);
-}
-
-/* Bytes that passed unseen: harmless inside of a body. */
-static __always_inline bool http_gap(struct http_conn *h, u32 position, u32 gap, u64 now)
-{
-	if (h->dirs[position].s.skip < gap) {
-		http_lose(h, UNSEEN_GAP, gap);
-		return false;
-	}
-	http_step(h, gap, position, now);
-	return true;
-}
-
-/* What was tried and TCP took becomes the state, and its outcomes are told. */
-static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 now)
-{
-	u8 mark = h->dirs[STREAM_INGRESS].mark;
-	u32 gap;
-
-	if (stream_taken(&h->conn.stream, rcv_nxt)) {
-		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
-		http_stop(h, &h->dirs[STREAM_INGRESS]);
-	}
-	gap = stream_unseen(&h->conn.stream, rcv_nxt);
-	if (gap)
-		http_gap(h, STREAM_INGRESS, gap, now);
-	if (!h->conn.client)
-		return;
-	for (int n = 0; n < HTTP_QUEUE; n++) {
-		if (mark == h->dirs[STREAM_INGRESS].mark)
-			break;
-		http_done(h, mark);
-		mark++;
-		http1_release(&h->dirs[STREAM_EGRESS].s);
-	}
-}
-
-/* Goes back to where TCP is, for a segment that is tried. */
-static __always_inline void http_again(struct http_conn *h)
+static __always_inline void http_feed_again(struct http_conn *h)
 {
 	struct http_dir *in = &h->dirs[STREAM_INGRESS];
 
@@ -292,77 +198,45 @@ static __always_inline void http_again(struct http_conn *h)
 	h->dirs[STREAM_TENTATIVE] = *in;
 }
 
-static __always_inline void http_segment(struct __sk_buff *skb, struct http_conn *h, struct segment *g, bool egress,
-					 u64 now)
+static __always_inline void http_feed_fed(struct http_conn *h, u32 position, u64 now)
 {
-	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
-	struct http_feed f = {.skb = skb, .h = h, .now = now, .position = position};
-
-	if (!egress && stream_again(&h->conn.stream, g))
-		http_again(h);
-	ahead = stream_trim(&h->conn.stream, g, position);
-	if (!g->len)
-		return;
-	/* What arrives out of order waits: TCP may never take it. */
-	if (ahead && (!egress || !http_gap(h, position, ahead, now)))
-		return;
-	if (!http_requests(h, egress))
+	if (!http_requests(h, position == STREAM_EGRESS))
 		h->last = now;
-	f.offset = g->offset;
-	f.len = g->len;
-	bpf_loop(g->len + HTTP_QUEUE, http_window, &f, 0);
-	if (!egress)
-		http_tried(h);
-}
-
-/* Where a connection is kept, made when it is first asked for; NULL when it is not read any more. */
-static __always_inline struct http_conn *http_of(struct bpf_sock *sk)
-{
-	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct http_conn *h;
-
-	/* Another processor may have been through with it just now, or have made it. */
-	if (!l || l->flags & (L7_OPAQUE | L7_LOST))
-		return NULL;
-	h = bpf_sk_storage_get(&l7_http, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!h)
-		h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
-	if (!h) {
-		l->flags |= L7_LOST;
-		l7_unseen(L7_HTTP, UNSEEN_STORAGE, 1, 0);
-	}
-	return h;
-}
-
-/* The first segment after the protocol became known; the lock is held. */
-static __always_inline void http_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct http_conn *h)
-{
-	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	bool client;
-
-	h->begun = 1;
-	if (!l || !i) {
-		h->flags |= HTTP_SWITCHED;
+	if (position != STREAM_TENTATIVE)
 		return;
+	h->dirs[position].path_len = h->capture.path_len;
+	h->dirs[position].trace_len = h->capture.trace_len;
+	h->conn.stream.pending = true;
+}
+
+static __always_inline bool http_feed_waits(const struct http_conn *h, bool egress)
+{
+	return h->conn.stream.pending;
+}
+
+#include "l7_feed.h"
+
+/* What was tried and TCP took becomes the state, and its outcomes are told. */
+static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 now)
+{
+	u8 mark = h->dirs[STREAM_INGRESS].mark;
+	u32 gap;
+
+	if (stream_taken(&h->conn.stream, rcv_nxt)) {
+		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
+		http_stop(h, &h->dirs[STREAM_INGRESS]);
 	}
-	conn_begin(&h->conn, skb, sk, l, i);
-	client = h->conn.client;
-	h->captured = HTTP_NOT_CAPTURED;
-	if (l->flags & L7_MIDDLE)
-		h->flags |= HTTP_PROBATION;
-	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
-	http1_init(&h->dirs[STREAM_INGRESS].s, client);
-	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	/* What the client sent before is shown as if it came now. */
-	if (l->have) {
-		__builtin_memcpy(h->window.bytes, l->head, L7_HEAD);
-		http_step(h, l->have, client ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
-		if (!client)
-			http_tried(h);
-	} else if (l->flags & L7_HANDED) {
-		l->flags &= ~L7_HANDED;
-		http_pick_up(h);
+	gap = stream_unseen(&h->conn.stream, rcv_nxt);
+	if (gap)
+		http_feed_gap(h, STREAM_INGRESS, gap, now);
+	if (!h->conn.client)
+		return;
+	for (int n = 0; n < HTTP_QUEUE; n++) {
+		if (mark == h->dirs[STREAM_INGRESS].mark)
+			break;
+		http_done(h, mark);
+		mark++;
+		http1_release(&h->dirs[STREAM_EGRESS].s);
 	}
 }
 
@@ -380,31 +254,17 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 	if (!sk || !read_segment(skb, &g))
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return PASS;
-	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
+	tp = sk ? bpf_tcp_sock(sk) : NULL;
+	h = tp ? http_feed_enter(skb, sk, &g, egress) : NULL;
 	if (!h)
-		h = http_of(sk);
-	tp = bpf_tcp_sock(sk);
-	if (!h || !tp || (!g.len && !h->conn.stream.pending))
 		return PASS;
-	if (!stream_lock(&h->conn.stream)) {
-		if (g.len)
-			l7_unseen(L7_HTTP, UNSEEN_BUSY, 1, g.len);
-		return PASS;
-	}
-	if (!h->begun)
-		http_begin(skb, sk, h);
-	/* TCP has just read the same clock for what leaves: include/net/tcp.h, tcp_wstamp_ns. */
-	now = egress ? skb->tstamp : 0;
-	if (!now)
-		now = bpf_ktime_get_ns();
+	now = segment_time(skb, egress);
 	if (h->conn.noted && !egress && !conn_peer(&h->conn, bpf_sk_storage_get(&l7_socks, sk, 0, 0)))
 		h->flags |= HTTP_SWITCHED;
 	http_commit(h, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !http_over(h)) {
 		if (egress || stream_tries(&h->conn.stream, &g, sk, tp))
-			http_segment(skb, h, &g, egress, now);
+			http_feed_segment(skb, h, &g, egress, now);
 		else if (h->conn.stream.doubt)
 			h->dirs[STREAM_INGRESS].spoilt = 1;
 	}
@@ -479,7 +339,7 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 		return 0;
 	h = bpf_sk_storage_get(&l7_http, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!h || !tp || !stream_lock(&h->conn.stream)) {
+	if (!h || !h->conn.begun || !tp || !stream_lock(&h->conn.stream)) {
 		conn_unnote(l);
 		return 0;
 	}
@@ -487,7 +347,7 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 	if (h->conn.noted && !conn_peer(&h->conn, l))
 		h->flags |= HTTP_SWITCHED;
 	client = h->conn.client;
-	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+	fin = fin_taken(sk);
 	http_commit(h, tp->rcv_nxt - fin, now);
 	mark = h->dirs[STREAM_INGRESS].mark;
 	if (client && fin)

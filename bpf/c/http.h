@@ -49,8 +49,7 @@ struct http_conn {
 	u64 last;     /* when the last payload of a response came or went */
 	u16 captured; /* mark of the request that the capture is of */
 	u8 flags;     /* enum http_flag */
-	u8 begun;
-	u8 reserved[4];
+	u8 reserved[5];
 	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;
@@ -68,6 +67,16 @@ struct {
 static __always_inline bool http_requests(const struct http_conn *h, bool egress)
 {
 	return h->conn.client == egress;
+}
+
+static __always_inline struct http_dir *http_asking(struct http_conn *h)
+{
+	return &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
+}
+
+static __always_inline struct http_dir *http_answering(struct http_conn *h)
+{
+	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
 }
 
 static __always_inline struct http_entry *http_entry(struct http_conn *h, u32 mark)
@@ -114,7 +123,7 @@ static __always_inline bool http_tell(struct http_conn *h, const struct http_ent
  */
 static __always_inline void http_prove(struct http_conn *h, const struct http_entry *e, u32 mark)
 {
-	const struct http_dir *asking = &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
+	const struct http_dir *asking = http_asking(h);
 
 	l7_unseen(L7_HTTP, UNSEEN_MID_STREAM, 0, e->request_bytes + e->response_bytes);
 	if (asking->mark == (u8)(mark + 1) && http1_idle(&asking->s))
@@ -127,7 +136,6 @@ static __always_inline void http_prove(struct http_conn *h, const struct http_en
 __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 {
 	struct exchange_value v = {.count = 1};
-	const struct http_dir *asking;
 	struct exchange_key k;
 	struct http_entry *e;
 	bool first;
@@ -135,7 +143,6 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 
 	if (!h)
 		return 0;
-	asking = &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
 	e = http_entry(h, mark);
 	if (h->flags & HTTP_PROBATION) {
 		http_prove(h, e, mark);
@@ -145,7 +152,7 @@ __attribute__((noinline)) int http_done(struct http_conn *h, u32 mark)
 		e->end = e->start;
 	v.latency = e->end - e->start;
 	/* A server may answer before it has the whole request. */
-	v.request_bytes = e->request_bytes ? e->request_bytes : asking->s.total;
+	v.request_bytes = e->request_bytes ? e->request_bytes : http_asking(h)->s.total;
 	v.response_bytes = e->response_bytes;
 	k = h->conn.key; /* on the stack: 6.1 takes no key from elsewhere here */
 	k.operation = e->operation;

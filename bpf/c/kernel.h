@@ -46,6 +46,7 @@ enum {
 };
 
 /* include/uapi/asm-generic/errno.h */
+#define E2BIG 7
 #define EPIPE 32
 #define ENETUNREACH 101
 #define ECONNRESET 104

@@ -51,8 +51,7 @@ struct {
 
 /* A client's note that it reads a connection, and the server's signature. Keyed by ConnID. */
 struct l7_pair {
-	u64 client; /* cgroups; L7_SELF for weir's own sockets */
-	u64 server; /* 0 until it signs */
+	u64 server; /* cgroup, or L7_SELF; 0 until it signs */
 };
 
 struct {

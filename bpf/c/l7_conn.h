@@ -20,6 +20,8 @@ struct l7_conn {
 	u32 netns;
 	u32 pid;
 	u8 comm[COMM_LEN];
+	bool begun; /* what is above is filled in */
+	u8 reserved[7];
 };
 
 static __always_inline void conn_ends(struct l7_conn *c, const struct bpf_sock *sk)
@@ -46,6 +48,7 @@ static __always_inline void conn_ends(struct l7_conn *c, const struct bpf_sock *
 static __always_inline void conn_begin(struct l7_conn *c, struct __sk_buff *skb, const struct bpf_sock *sk,
 				       const struct l7_sock *l, const struct sock_info *i)
 {
+	c->begun = true;
 	c->client = l->role == ROLE_CLIENT;
 	c->noted = l->flags & L7_NOTED;
 	conn_ends(c, sk);

@@ -4,12 +4,6 @@
 
 #include "l7.h"
 
-/*
- * Exchanges since the last reading. There are two, and user space changes them for
- * each reading: the kernel returns from that when no program uses the old one any
- * more, which is then read and emptied at leisure. So no count is ever lost.
- */
-
 /* Else the compiler leaves out what these types are, as nothing but the inner map names them. */
 const struct exchange_key *exchange_key_type __attribute__((unused));
 const struct exchange_value *exchange_value_type __attribute__((unused));
@@ -29,6 +23,11 @@ enum exchange_table {
 
 const enum exchange_table exchange_table_type __attribute__((unused));
 
+/*
+ * Exchanges since the last reading. There are two, and user space changes them for
+ * each reading: the kernel returns from that when no program uses the old one any
+ * more, which is then read and emptied at leisure. So no count is ever lost.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, EXCHANGES_TABLES);

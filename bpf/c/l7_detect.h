@@ -49,13 +49,17 @@ static __always_inline u32 l7_stream_start(const struct bpf_tcp_sock *tp, bool e
 	return tp->rcv_nxt - (u32)tp->bytes_received;
 }
 
+/* How a server signs. */
+static __always_inline u64 l7_signature(const struct sock_info *i)
+{
+	return i->flags & FLAG_SELF ? L7_SELF : i->cgroup;
+}
+
 /* The client leaves a note, the server signs it and leaves the connection to the client. */
 static __always_inline void l7_pair(struct l7_sock *l, const struct sock_info *i)
 {
-	u64 cgroup = i->flags & FLAG_SELF ? L7_SELF : i->cgroup;
-
 	if (l->role == ROLE_CLIENT) {
-		struct l7_pair note = {.client = cgroup};
+		struct l7_pair note = {};
 
 		if (!bpf_map_update_elem(&l7_pairs, &l->conn, &note, BPF_ANY))
 			l->flags |= L7_NOTED;
@@ -63,7 +67,7 @@ static __always_inline void l7_pair(struct l7_sock *l, const struct sock_info *i
 		struct l7_pair *note = bpf_map_lookup_elem(&l7_pairs, &l->conn);
 
 		if (note) {
-			note->server = cgroup;
+			note->server = l7_signature(i);
 			l->flags |= L7_OPAQUE;
 		}
 	}
@@ -113,12 +117,11 @@ static __always_inline void l7_hand_over(struct __sk_buff *skb, const struct soc
 	u32 zero = 0, n = g->len, verdict;
 	struct l7_begin b = {};
 	struct l7_handed *v = bpf_map_lookup_elem(&l7_handing, &zero);
-	bool self = i->flags & FLAG_SELF;
 
 	if (note)
-		note->server = self ? L7_SELF : i->cgroup;
+		note->server = l7_signature(i);
 	n = l7_load(skb, g, &b, 0);
-	verdict = note || self ? L7_NONE : l7_detect(&b, n);
+	verdict = note || i->flags & FLAG_SELF ? L7_NONE : l7_detect(&b, n);
 	if (!n || verdict == L7_MAYBE || !v)
 		return;
 	n = verdict == L7_NONE ? 1 : g->len;
@@ -161,11 +164,16 @@ static __always_inline bool l7_picked_up(struct l7_sock *l, u32 asks, u32 answer
  * In mid-stream: a request may begin with a segment before which everything was
  * acknowledged. What is read from there on is on probation, see http_done().
  */
-static __always_inline void l7_enter(struct l7_sock *l, struct sock_info *i, const struct bpf_tcp_sock *tp,
-				     const struct segment *g, bool egress, u32 verdict)
+static __always_inline void l7_enter(struct __sk_buff *skb, struct l7_sock *l, struct sock_info *i,
+				     const struct bpf_tcp_sock *tp, const struct segment *g, bool egress)
 {
+	struct l7_begin b = {};
+	u32 n = l7_load(skb, g, &b, 0), verdict;
 	bool settled = egress ? tp->snd_una == g->seq : tp->rcv_nxt == g->seq;
 
+	if (!n)
+		return;
+	verdict = l7_detect(&b, n);
 	if (verdict == L7_HTTP && settled) {
 		l->asks = g->seq;
 		l->answers = egress ? tp->rcv_nxt : tp->snd_nxt;
@@ -229,11 +237,8 @@ static __always_inline void l7_look(struct __sk_buff *skb, struct bpf_sock *sk, 
 	}
 	if (from > (s32)have) {
 		/* What is ahead at ingress may be out of order: then it comes again. */
-		if (taken > (s32)have || egress || i->flags & FLAG_PREEXISTING) {
-			n = l7_load(skb, g, &b, 0);
-			if (n)
-				l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
-		}
+		if (taken > (s32)have || egress || i->flags & FLAG_PREEXISTING)
+			l7_enter(skb, l, i, tp, g, egress);
 		return;
 	}
 	have = from & (L7_HEAD - 1);
@@ -267,14 +272,9 @@ static __always_inline void l7_seek(struct __sk_buff *skb, struct bpf_sock *sk, 
 				    const struct segment *g, bool egress)
 {
 	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
-	struct l7_begin b = {};
-	u32 n;
 
-	if (egress == (l->role == ROLE_CLIENT) && tp) {
-		n = l7_load(skb, g, &b, 0);
-		if (n)
-			l7_enter(l, i, tp, g, egress, l7_detect(&b, n));
-	}
+	if (egress == (l->role == ROLE_CLIENT) && tp)
+		l7_enter(skb, l, i, tp, g, egress);
 	if (l->flags & L7_LOST)
 		l7_unseen(l->protocol, UNSEEN_GAP, 0, g->len);
 }

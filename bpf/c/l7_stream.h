@@ -12,6 +12,7 @@
 #pragma once
 
 #include "l7.h"
+#include "sock.h"
 
 enum stream_position {
 	STREAM_EGRESS = 0,
@@ -78,15 +79,13 @@ static __always_inline void stream_unlock(struct l7_stream *s)
 }
 
 /*
- * The peer's FIN has a sequence number, and is no byte of the stream: rcv_nxt without
- * it. tcp_fin() sets the flag first, and acknowledges the FIN before it changes the state.
+ * rcv_nxt without the peer's FIN. tcp_fin() sets the flag first, and acknowledges the FIN before it changes the state.
  */
 static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, struct bpf_sock *sk)
 {
 	struct tcp_sock *t = bpf_skc_to_tcp_sock(sk);
-	bool fin = t && t->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1UL << SOCK_DONE);
 
-	return tp->rcv_nxt - fin;
+	return tp->rcv_nxt - (t && fin_taken(&t->inet_conn.icsk_inet.sk));
 }
 
 /* Whether TCP took what was tried: the caller makes the tentative state its ingress state then. */

@@ -109,153 +109,23 @@ static __always_inline int dns_datagram_packet(struct __sk_buff *skb, bool egres
 	return PASS;
 }
 
-struct dns_stream_feed {
-	struct __sk_buff *skb;
-	struct dns_conn *conn;
-	u64 now;
-	u32 offset;
-	u32 len;
-	u32 position;
-	u32 reserved;
-};
-
-/* One window; 1 ends the loop. */
-static long dns_stream_window(u32 turn, void *ctx)
-{
-	struct dns_stream_feed *f = ctx;
-	struct dns_conn *c = f->conn;
-	u32 n = f->len, position = f->position;
-
-	if (!n || position >= STREAM_POSITIONS)
-		return 1;
-	if (!c->dirs[position].s.skip) {
-		n = load_size(n > DNS_WINDOW ? DNS_WINDOW : n, DNS_WINDOW);
-		if (bpf_skb_load_bytes(f->skb, f->offset, c->window, n))
-			return 1;
-	}
-	n = dns_stream_step(c, n, position, f->now);
-	f->offset += n;
-	f->len -= n;
-	return c->over != 0;
-}
-
-struct dns_handed {
-	struct dns_conn *conn;
-	const struct l7_handed *v;
-	u64 at;
-};
-
-/* The same, of what was handed over. */
-static long dns_handed_window(u32 turn, void *ctx)
-{
-	struct dns_handed *f = ctx;
-	u32 at = f->at, n;
-
-	if (at >= f->v->len || at >= L7_HANDED_LEN)
-		return 1;
-	n = f->v->len - at;
-	if (n > DNS_WINDOW)
-		n = DNS_WINDOW;
-	__builtin_memcpy(f->conn->window, f->v->bytes + (at & (L7_HANDED_LEN - 1)), DNS_WINDOW);
-	f->at = at + dns_stream_step(f->conn, n, STREAM_TENTATIVE, f->v->began);
-	return f->conn->over != 0;
-}
-
-/* What met the listener, before this socket was. */
-static __always_inline void dns_pick_up(struct dns_conn *c)
-{
-	struct dns_handed f = {.conn = c, .v = bpf_map_lookup_elem(&l7_handed, &c->conn.stream.conn)};
-
-	if (!f.v)
-		return;
-	bpf_loop(L7_HANDED_LEN, dns_handed_window, &f, 0);
-	bpf_map_delete_elem(&l7_handed, &c->conn.stream.conn);
-	c->conn.stream.pending = true;
-}
-
-/* The first segment after the protocol became known. */
-static __always_inline struct dns_conn *dns_begin(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
-{
-	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct sock_info *i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	struct dns_conn *c;
-
-	if (!l || !i)
-		return NULL;
-	c = bpf_sk_storage_get(&l7_dns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!c) {
-		l->flags |= L7_LOST;
-		l7_unseen(L7_DNS, UNSEEN_STORAGE, 1, 0);
-		return NULL;
-	}
-	conn_begin(&c->conn, skb, sk, l, i);
-	dns_init(&c->dirs[STREAM_EGRESS].s);
-	dns_init(&c->dirs[STREAM_INGRESS].s);
-	dns_init(&c->dirs[STREAM_TENTATIVE].s);
-	/* What came before is shown as if it came now. */
-	if (l->have) {
-		__builtin_memcpy(c->window, l->head, L7_HEAD);
-		dns_stream_step(c, l->have, egress ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
-		c->conn.stream.pending = !egress;
-	} else if (l->flags & L7_HANDED) {
-		l->flags &= ~L7_HANDED;
-		dns_pick_up(c);
-	}
-	return c;
-}
-
-static __always_inline void dns_segment(struct __sk_buff *skb, struct dns_conn *c, struct segment *g, bool egress,
-					u64 now)
-{
-	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
-	struct dns_stream_feed f = {.skb = skb, .conn = c, .now = now, .position = position};
-
-	if (!egress && stream_again(&c->conn.stream, g)) {
-		c->dirs[STREAM_TENTATIVE] = c->dirs[STREAM_INGRESS];
-		c->tried = 0;
-	}
-	ahead = stream_trim(&c->conn.stream, g, position);
-	if (!g->len)
-		return;
-	/* What arrives out of order waits: TCP may never take it. */
-	if (ahead && (!egress || !dns_gap(c, position, ahead, now)))
-		return;
-	f.offset = g->offset;
-	f.len = g->len;
-	bpf_loop(g->len, dns_stream_window, &f, 0);
-	if (egress)
-		dns_check(c, position);
-	else
-		c->conn.stream.pending = true;
-}
-
 static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
 {
-	struct dns_conn *c = bpf_sk_storage_get(&l7_dns, sk, 0, 0);
-	struct bpf_tcp_sock *tp;
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	struct dns_conn *c;
 	struct l7_sock *l;
 	struct segment g;
 	bool signs;
 	u64 now;
 	u8 over;
 
-	if (!read_segment(skb, &g))
+	if (!tp || !read_segment(skb, &g))
 		return PASS;
+	c = dns_feed_enter(skb, sk, &g, egress);
 	if (!c)
-		c = dns_begin(skb, sk, egress);
-	tp = bpf_tcp_sock(sk);
-	signs = c && c->conn.noted && !egress && (g.len || dns_signed(c));
-	if (!c || !tp || (!g.len && !c->conn.stream.pending && !signs))
 		return PASS;
-	if (!stream_lock(&c->conn.stream)) {
-		if (g.len)
-			l7_unseen(L7_DNS, UNSEEN_BUSY, 1, g.len);
-		return PASS;
-	}
-	/* TCP has just read the same clock for what leaves: include/net/tcp.h, tcp_wstamp_ns. */
-	now = egress ? skb->tstamp : 0;
-	if (!now)
-		now = bpf_ktime_get_ns();
+	now = segment_time(skb, egress);
+	signs = c->conn.noted && !egress && (g.len || dns_signed(c));
 	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
 	if (signs && !conn_peer(&c->conn, l))
 		dns_give_up(c, DNS_OPAQUE);
@@ -264,7 +134,7 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	if (!c->over)
 		dns_commit(c, stream_rcv_nxt(tp, sk), now);
 	if (g.len && !c->over && (egress || stream_tries(&c->conn.stream, &g, sk, tp)))
-		dns_segment(skb, c, &g, egress, now);
+		dns_feed_segment(skb, c, &g, egress, now);
 	over = c->over;
 	stream_unlock(&c->conn.stream);
 	if (over) {

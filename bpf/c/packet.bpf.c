@@ -193,7 +193,7 @@ static __always_inline struct flow_value *flow_create(struct __sk_buff *skb, str
 	} else {
 		v.cgroup = bpf_skb_cgroup_id(skb);
 	}
-	if (bpf_map_update_elem(&flows, k, &v, BPF_NOEXIST) == -7 /* E2BIG */) {
+	if (bpf_map_update_elem(&flows, k, &v, BPF_NOEXIST) == -E2BIG) {
 		count_loss(LOSS_FLOW_TABLE_FULL);
 		return NULL;
 	}

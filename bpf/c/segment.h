@@ -60,6 +60,15 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 	return true;
 }
 
+/* When a segment came or went: TCP has just read the same clock for what leaves (tcp_wstamp_ns, include/linux/tcp.h).
+ */
+static __always_inline u64 segment_time(const struct __sk_buff *skb, bool egress)
+{
+	u64 now = egress ? skb->tstamp : 0;
+
+	return now ? now : bpf_ktime_get_ns();
+}
+
 /*
  * n, at least 1 and at most max, a power of two, in a way that every verifier sees: 6.1
  * learns nothing from a comparison with zero.

@@ -30,6 +30,12 @@ static __always_inline void read_addrs(const struct sock *sk, struct endpoint *l
 	local->reserved = remote->reserved = 0;
 }
 
+/* Whether the peer's FIN was taken: it has a sequence number, and is no byte of the stream. */
+static __always_inline bool fin_taken(const struct sock *sk)
+{
+	return sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+}
+
 static __always_inline bool is_inet(const struct sock *sk)
 {
 	u16 family = sk->__sk_common.skc_family;

@@ -31,7 +31,7 @@ static __always_inline void read_counters(struct sock_report *r, const struct so
 	i->segs_out = out;
 
 	/* The peer's FIN took a sequence number, and the kernel counts it as a byte. */
-	if (received && sk->__sk_common.skc_flags & (1UL << SOCK_DONE))
+	if (received && fin_taken(sk))
 		received--;
 
 	/* The SYN-ACK of an accepted connection was the listener's; its SYN is counted (tcp_create_openreq_child). */

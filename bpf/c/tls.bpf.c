@@ -10,7 +10,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PASS 1
 
-static __always_inline void tls_lose(struct tls_conn *h, u8 reason, u64 bytes)
+static __always_inline void tls_feed_lose(struct tls_conn *h, u8 reason, u64 bytes)
 {
 	h->over = true;
 	l7_unseen(L7_TLS, reason, 1, bytes);
@@ -46,7 +46,7 @@ static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool
 }
 
 /* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
-__attribute__((noinline)) u32 tls_read_window(struct tls_conn *h, u32 len, u32 position, u64 now)
+__attribute__((noinline)) u32 tls_feed_step(struct tls_conn *h, u32 len, u32 position, u64 now)
 {
 	u32 shown = len, next;
 	struct tls_dir *d;
@@ -76,81 +76,47 @@ __attribute__((noinline)) u32 tls_read_window(struct tls_conn *h, u32 len, u32 p
 	return len;
 }
 
-struct tls_feed {
-	struct __sk_buff *skb;
-	struct tls_conn *h;
-	u64 now;
-	u32 offset;
-	u32 len;
-	u32 position;
-	u32 reserved;
-};
+#define FEED(name) tls_feed_##name
+#define FEED_PROTOCOL L7_TLS
+#define FEED_CONN struct tls_conn
+#define FEED_MAP l7_tls
+#define FEED_UNKEPT L7_OPAQUE
+#define FEED_BYTES(c) ((c)->window)
+#define FEED_WINDOW TLS_WINDOW
+#define FEED_LOAD TLS_WINDOW
 
-/* One window; 1 ends the loop. */
-static long tls_window(u32 turn, void *ctx)
+static __always_inline bool tls_feed_ended(const struct tls_conn *h, u32 position)
 {
-	struct tls_feed *f = ctx;
-	struct tls_conn *h = f->h;
-	u32 n = f->len, position = f->position;
-
-	if (!n || position >= STREAM_POSITIONS || tls_through(&h->dirs[position], tls_asks(h, position)))
-		return 1;
-	if (!h->dirs[position].s.skip) {
-		n = load_size(n > TLS_WINDOW ? TLS_WINDOW : n, TLS_WINDOW);
-		if (bpf_skb_load_bytes(f->skb, f->offset, h->window, n))
-			return 1;
-	}
-	n = tls_read_window(h, n, position, f->now);
-	f->offset += n;
-	f->len -= n;
-	return 0;
+	return tls_through(&h->dirs[position], tls_asks(h, position));
 }
 
-struct tls_handed {
-	struct tls_conn *h;
-	const struct l7_handed *v;
-	u64 at;
-};
-
-/* The same, of what was handed over. */
-static long tls_handed_window(u32 turn, void *ctx)
+static __always_inline void tls_feed_init(struct tls_conn *h, const struct l7_sock *l)
 {
-	struct tls_handed *f = ctx;
-	struct tls_conn *h = f->h;
-	u32 at = f->at, n;
-
-	if (at >= f->v->len || at >= L7_HANDED_LEN || tls_through(&h->dirs[STREAM_TENTATIVE], true))
-		return 1;
-	n = f->v->len - at;
-	if (n > TLS_WINDOW)
-		n = TLS_WINDOW;
-	__builtin_memcpy(h->window, f->v->bytes + (at & (L7_HANDED_LEN - 1)), TLS_WINDOW);
-	f->at = at + tls_read_window(h, n, STREAM_TENTATIVE, f->v->began);
-	return 0;
+	h->start = l->began;
+	tls_init(&h->dirs[STREAM_EGRESS].s, h->conn.client ? TLS_CLIENT : TLS_SERVER);
+	tls_init(&h->dirs[STREAM_INGRESS].s, h->conn.client ? TLS_SERVER : TLS_CLIENT);
+	h->dirs[STREAM_EGRESS].base = h->conn.stream.next[STREAM_EGRESS];
+	h->dirs[STREAM_INGRESS].base = h->conn.stream.next[STREAM_INGRESS];
+	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
 }
 
-/* What met the listener, before this socket was. */
-static __always_inline void tls_pick_up(struct tls_conn *h)
+static __always_inline void tls_feed_again(struct tls_conn *h)
 {
-	struct tls_handed f = {.h = h, .v = bpf_map_lookup_elem(&l7_handed, &h->conn.stream.conn)};
-
-	if (!f.v)
-		return;
-	bpf_loop(L7_HANDED_LEN + 1, tls_handed_window, &f, 0);
-	bpf_map_delete_elem(&l7_handed, &h->conn.stream.conn);
-	h->conn.stream.pending = true;
+	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
 }
 
-/* Bytes that passed unseen: harmless inside of what is skipped. */
-static __always_inline bool tls_gap(struct tls_conn *h, u32 position, u32 gap, u64 now)
+static __always_inline void tls_feed_fed(struct tls_conn *h, u32 position, u64 now)
 {
-	if (h->dirs[position].s.skip < gap) {
-		tls_lose(h, UNSEEN_GAP, gap);
-		return false;
-	}
-	tls_read_window(h, gap, position, now);
-	return true;
+	if (position == STREAM_TENTATIVE)
+		h->conn.stream.pending = true;
 }
+
+static __always_inline bool tls_feed_waits(const struct tls_conn *h, bool egress)
+{
+	return h->conn.stream.pending;
+}
+
+#include "l7_feed.h"
 
 /* What was tried and TCP took becomes the state. */
 static __always_inline void tls_commit(struct tls_conn *h, u32 rcv_nxt, u64 now)
@@ -162,28 +128,7 @@ static __always_inline void tls_commit(struct tls_conn *h, u32 rcv_nxt, u64 now)
 		*in = h->dirs[STREAM_TENTATIVE];
 	gap = stream_unseen(&h->conn.stream, rcv_nxt);
 	if (gap && !tls_through(in, !h->conn.client))
-		tls_gap(h, STREAM_INGRESS, gap, now);
-}
-
-static __always_inline void tls_segment(struct __sk_buff *skb, struct tls_conn *h, struct segment *g, bool egress,
-					u64 now)
-{
-	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
-	struct tls_feed f = {.skb = skb, .h = h, .now = now, .position = position};
-
-	if (!egress && stream_again(&h->conn.stream, g))
-		h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	ahead = stream_trim(&h->conn.stream, g, position);
-	if (!g->len || tls_through(&h->dirs[position], tls_asks(h, position)))
-		return;
-	/* What arrives out of order waits: TCP may never take it. */
-	if (ahead && (!egress || !tls_gap(h, position, ahead, now)))
-		return;
-	f.offset = g->offset;
-	f.len = g->len;
-	bpf_loop(g->len + 1, tls_window, &f, 0);
-	if (!egress)
-		h->conn.stream.pending = true;
+		tls_feed_gap(h, STREAM_INGRESS, gap, now);
 }
 
 /* Counts the handshake if what is certain says how it went. */
@@ -204,50 +149,9 @@ static __always_inline void tls_judge(struct tls_conn *h)
 		else if (ask & SAID_FATAL)
 			tls_done(h, asked->alert, asked->at);
 		else if ((ask | answer) & SAID_LOST)
-			tls_lose(h, UNSEEN_ERROR, 0);
+			tls_feed_lose(h, UNSEEN_ERROR, 0);
 	} else if (ask & (SAID_FATAL | SAID_LOST) || answer & (SAID_HELLO | SAID_FATAL | SAID_OTHER | SAID_LOST)) {
-		tls_lose(h, UNSEEN_ERROR, 0);
-	}
-}
-
-/* Where a connection's handshake is kept, made when it is first asked for; NULL when that is through. */
-static __always_inline struct tls_conn *tls_of(struct bpf_sock *sk, struct l7_sock *l)
-{
-	struct tls_conn *h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
-
-	/* Another processor may have been through with it just now, or have made it. */
-	if (h || l->flags & L7_OPAQUE)
-		return h;
-	h = bpf_sk_storage_get(&l7_tls, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!h)
-		h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
-	if (!h && !(l->flags & L7_OPAQUE)) {
-		l->flags |= L7_OPAQUE;
-		l7_unseen(L7_TLS, UNSEEN_STORAGE, 1, 0);
-	}
-	return h;
-}
-
-/* The first segment after the protocol became known. */
-static __always_inline void tls_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct tls_conn *h, struct l7_sock *l,
-				      const struct sock_info *i)
-{
-	h->begun = true;
-	conn_begin(&h->conn, skb, sk, l, i);
-	h->start = l->began;
-	tls_init(&h->dirs[STREAM_EGRESS].s, h->conn.client ? TLS_CLIENT : TLS_SERVER);
-	tls_init(&h->dirs[STREAM_INGRESS].s, h->conn.client ? TLS_SERVER : TLS_CLIENT);
-	h->dirs[STREAM_EGRESS].base = h->conn.stream.next[STREAM_EGRESS];
-	h->dirs[STREAM_INGRESS].base = h->conn.stream.next[STREAM_INGRESS];
-	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-	/* What the client sent before is shown as if it came now. */
-	if (l->have) {
-		__builtin_memcpy(h->window, l->head, L7_HEAD);
-		tls_read_window(h, l->have, h->conn.client ? STREAM_EGRESS : STREAM_TENTATIVE, l->began);
-		h->conn.stream.pending = !h->conn.client;
-	} else if (l->flags & L7_HANDED) {
-		l->flags &= ~L7_HANDED;
-		tls_pick_up(h);
+		tls_feed_lose(h, UNSEEN_ERROR, 0);
 	}
 }
 
@@ -256,7 +160,7 @@ static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *s
 				       struct l7_sock *l, struct segment *g, bool egress)
 {
 	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = segment_time(skb, egress);
 
 	if (!tp)
 		return;
@@ -265,7 +169,7 @@ static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *s
 	if (!h->over)
 		tls_commit(h, stream_rcv_nxt(tp, sk), now);
 	if (g->len && !h->over && (egress || stream_tries(&h->conn.stream, g, sk, tp)))
-		tls_segment(skb, h, g, egress, now);
+		tls_feed_segment(skb, h, g, egress, now);
 	tls_judge(h);
 	if (h->over)
 		l->flags |= L7_OPAQUE;
@@ -274,7 +178,6 @@ static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *s
 static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct sock_info *i;
 	struct tls_conn *h;
 	struct l7_sock *l;
 	struct segment g;
@@ -283,22 +186,10 @@ static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
 	if (!sk || !read_segment(skb, &g))
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk)
+	l = sk ? bpf_sk_storage_get(&l7_socks, sk, 0, 0) : NULL;
+	h = l ? tls_feed_enter(skb, sk, &g, egress) : NULL;
+	if (!h)
 		return PASS;
-	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!l || !i)
-		return PASS;
-	h = tls_of(sk, l);
-	if (!h || (!g.len && !h->conn.stream.pending))
-		return PASS;
-	if (!stream_lock(&h->conn.stream)) {
-		if (g.len)
-			l7_unseen(L7_TLS, UNSEEN_BUSY, 1, g.len);
-		return PASS;
-	}
-	if (!h->begun)
-		tls_begin(skb, sk, h, l, i);
 	over = h->over;
 	if (!over)
 		tls_locked(skb, sk, h, l, &g, egress);
@@ -348,14 +239,14 @@ int BPF_PROG(tls_close, struct sock *sk, int oldstate, int newstate)
 		return 0;
 	h = bpf_sk_storage_get(&l7_tls, sk, 0, 0);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!h || !h->begun || !tp || !stream_lock(&h->conn.stream)) {
+	if (!h || !h->conn.begun || !tp || !stream_lock(&h->conn.stream)) {
 		conn_unnote(l);
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
 	if (h->conn.noted && !conn_peer(&h->conn, l))
 		h->over = true;
-	fin = sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+	fin = fin_taken(sk);
 	if (!h->over)
 		tls_commit(h, tp->rcv_nxt - fin, now);
 	tls_judge(h);

@@ -40,9 +40,8 @@ struct tls_dir {
 struct tls_conn {
 	struct l7_conn conn;
 	u64 start; /* the first byte of the client's hello */
-	bool begun;
 	bool over; /* counted, or lost */
-	u8 reserved[6];
+	u8 reserved[7];
 	struct tls_dir dirs[STREAM_POSITIONS];
 	struct tls_out out;
 	u8 window[TLS_WINDOW + 8];
