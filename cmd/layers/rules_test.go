@@ -22,6 +22,8 @@ var layers = []layer{
 		"the kernel's edge gives events and knows nothing of what becomes of them; a fingerprint is made where the bytes are, and what one operation is both sides have to know"},
 	{"bpf/native", []string{"collector/l7/ja4", "collector/l7/operation"},
 		"the parsers' test bench; that a digest is enough for a fingerprint is shown there"},
+	{"enforce/policy", []string{"collector/flow"},
+		"policies are read and compiled without a kernel and without a pipeline"},
 	{"exporters/prom", []string{"collector", "collector/flow", "collector/aggregate", "collector/l7"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},
@@ -44,6 +46,7 @@ var libraries = []library{
 	{"github.com/rivo/tview", []string{"ui"}, "only the TUI draws"},
 	{"github.com/gdamore/tcell", []string{"ui"}, "only the TUI draws"},
 	{"github.com/prometheus/client_golang", []string{"exporters/prom"}, "only one package knows how metrics are served"},
+	{"github.com/prometheus/exporter-toolkit", []string{"exporters/prom"}, "only one package knows how metrics are served"},
 	{"go.opentelemetry.io", []string{"exporters/otel"}, "only one package knows OpenTelemetry"},
 	{"github.com/cilium/cilium", []string{"exporters/hubble", "cmd"}, "Hubble's schema is an edge, not the domain"},
 	{"github.com/moby/moby", []string{"collector/identity", "cmd"}, "runtimes are asked for identity, and by the demo"},
@@ -60,6 +63,7 @@ var isolated = []struct {
 	tree, never, why string
 }{
 	{"collector", "github.com/cilium/ebpf", "the pipeline is tested without a kernel"},
+	{"enforce", "github.com/cilium/ebpf", "what is decided is tested without a kernel"},
 	{"ui", "github.com/cilium/ebpf", "the TUI also watches other machines' daemons"},
 	{"exporters", "github.com/cilium/ebpf", "an exporter also replays recordings"},
 }

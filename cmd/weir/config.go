@@ -39,6 +39,8 @@ type config struct {
 	hubbleCA      string
 	metricsListen string
 	metricsBudget int
+
+	metricsWebConfig string
 }
 
 // commonFlags are on every command.
@@ -77,6 +79,7 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.hubbleKey, "hubble-key", "", "PEM `file` with its key")
 	fs.StringVar(&c.hubbleCA, "hubble-client-ca", "", "PEM `file` with the authorities of its clients' certificates")
 	fs.StringVar(&c.metricsListen, "metrics-listen", "127.0.0.1:9934", "`address` of the Prometheus endpoint; empty for none")
+	fs.StringVar(&c.metricsWebConfig, "metrics-web-config", "", "`file` with TLS and basic authentication for the endpoint, as Prometheus's own exporters take it")
 	intVar(fs, &c.metricsBudget, "metrics-budget", 10, 1<<20, "series of each metric")
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +80,9 @@ func (d *daemon) serve(ctx context.Context) error {
 		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
 	}
 	if d.listen.metrics != nil {
-		g.Go(func() error { return d.serveMetrics(gctx, handler) })
+		g.Go(func() error {
+			return prom.Serve(gctx, d.listen.metrics, handler, d.app.cfg.metricsWebConfig, d.app.log)
+		})
 	}
 	g.Go(func() error {
 		n.watch(gctx, d.alive, d.summary)
@@ -95,22 +96,6 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.ready.Store(false)
 	n.stopping()
 	return g.Wait()
-}
-
-func (d *daemon) serveMetrics(ctx context.Context, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
-	stop := context.AfterFunc(ctx, func() {
-		quick, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if srv.Shutdown(quick) != nil {
-			srv.Close()
-		}
-	})
-	defer stop()
-	if err := srv.Serve(d.listen.metrics); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	return nil
 }
 
 // health is the pipeline's account with that of the observer's clients.

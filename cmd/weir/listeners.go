@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"github.com/seed79351815/weir/exporters/prom"
 )
 
 // listeners are where the daemon answers. What is off is nil.
@@ -35,6 +37,9 @@ func (c *config) listenAll(l *listeners) (err error) {
 		return err
 	}
 	if c.metricsListen != "" {
+		if err = prom.CheckWebConfig(c.metricsWebConfig); err != nil {
+			return fmt.Errorf("metrics %w", err)
+		}
 		l.metrics, err = listenTCP("metrics", "metrics-listen", c.metricsListen)
 	}
 	return err

@@ -22,6 +22,7 @@ func TestListenAllOrNothing(t *testing.T) {
 	}{
 		{"control", func(c *config, dir string) { c.socket = filepath.Join(dir, "file", "x") }, "control socket"},
 		{"metrics", func(c *config, _ string) { c.metricsListen = taken.Addr().String() }, "in use by another program"},
+		{"web configuration", func(c *config, dir string) { c.metricsWebConfig = filepath.Join(dir, "none.yml") }, "metrics web configuration"},
 		{"hubble at the control socket", func(c *config, _ string) { c.hubbleListen = "unix://" + c.socket }, "must not be the control socket"},
 		{"hubble without TLS", func(c *config, _ string) { c.hubbleListen = "127.0.0.1:0" }, "needs mutual TLS"},
 		{"hubble with half of TLS", func(c *config, dir string) {
