@@ -73,8 +73,8 @@ type Capture struct {
 	maps    map[string]*ebpf.Map
 	colls   []*ebpf.Collection
 	links   []link.Link
-	table   *sockTable
-	backlog *link.Iter // the iterator that finds older sockets; nil when the kernel lacks it
+	table   *sockTable // the living TCP sockets; files where the kernel refuses its own table of them
+	files   *sockTable // the sockets in processes' file tables; nil where the kernel lacks them
 	flows   *flowTable
 	drops   *dropTable
 	counts  *exchangeTable
@@ -129,6 +129,12 @@ func (c *Capture) open() (err error) {
 			return err
 		}
 	}
+	if c.table == nil {
+		c.table = c.files
+	}
+	if c.table == nil {
+		return fmt.Errorf("read the numbers of living TCP connections: %w", errors.Join(c.absent...))
+	}
 	if c.reader, err = ringbuf.NewReader(c.maps["events"]); err != nil {
 		return explain("map the event ring", err)
 	}
@@ -156,9 +162,9 @@ func (c *Capture) openUnit(u unit, a attempt) error {
 		c.links = append(c.links, l)
 		switch h.attach {
 		case attachSockIter:
-			c.table = newSockTable(l.(*link.Iter), a.coll.Variables["report_all"])
+			c.table = newSockTable(h.point, l.(*link.Iter), a.coll.Variables["telling"])
 		case attachTaskIter:
-			c.backlog = l.(*link.Iter)
+			c.files = newSockTable(h.point, l.(*link.Iter), a.coll.Variables["telling"])
 		}
 	}
 	return nil
@@ -184,8 +190,10 @@ func (c *Capture) Absent() []error { return c.absent }
 // Run reads the ring and the tables until ctx ends; see collector.Source.
 func (c *Capture) Run(ctx context.Context, out collector.Out) error {
 	b := &batcher{out: out}
-	if err := c.backfill(); err != nil {
-		c.cfg.Logger.Warn("sockets older than weir", "error", err)
+	if c.files != nil {
+		if err := c.files.read(&c.dec, readOlder, b); err != nil {
+			c.cfg.Logger.Warn("sockets older than weir", "error", err)
+		}
 	}
 	if err := c.table.read(&c.dec, readListeners, b); err != nil {
 		return err
@@ -262,19 +270,6 @@ func (c *Capture) drain(b *batcher) error {
 
 // drainLimit lets the tables be read in time while the ring never gets empty.
 const drainLimit = 65536
-
-// backfill finds the sockets that were there before weir. The kernel marks them
-// while the iterator is read; what it tells are listeners that it cannot mark.
-func (c *Capture) backfill() error {
-	if c.backlog == nil {
-		return nil
-	}
-	var rr reportReader
-	if err := rr.each(c.backlog, c.dec.listeners.add); err != nil {
-		return fmt.Errorf("iter/task_file: %w", err)
-	}
-	return nil
-}
 
 // Stats is safe for concurrent use; see collector.Source.
 func (c *Capture) Stats() flow.SourceStats {

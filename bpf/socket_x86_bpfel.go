@@ -21,12 +21,13 @@ const (
 	socketMapFlows           = "flows"
 	socketMapSockets         = "sockets"
 	socketMapStats           = "stats"
-	socketProgSocketBackfill = "socket_backfill"
 	socketProgSocketCreate   = "socket_create"
+	socketProgSocketFiles    = "socket_files"
 	socketProgSocketSendmsg4 = "socket_sendmsg4"
 	socketProgSocketSendmsg6 = "socket_sendmsg6"
 	socketVarOrdinaryReasons = "ordinary_reasons"
 	socketVarSelfTgid        = "self_tgid"
+	socketVarTelling         = "telling"
 	socketVarWakeupBytes     = "wakeup_bytes"
 )
 
@@ -72,8 +73,8 @@ type socketSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketProgramSpecs struct {
-	SocketBackfill *ebpf.ProgramSpec `ebpf:"socket_backfill"`
 	SocketCreate   *ebpf.ProgramSpec `ebpf:"socket_create"`
+	SocketFiles    *ebpf.ProgramSpec `ebpf:"socket_files"`
 	SocketSendmsg4 *ebpf.ProgramSpec `ebpf:"socket_sendmsg4"`
 	SocketSendmsg6 *ebpf.ProgramSpec `ebpf:"socket_sendmsg6"`
 }
@@ -95,6 +96,7 @@ type socketMapSpecs struct {
 type socketVariableSpecs struct {
 	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
 	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
+	Telling         *ebpf.VariableSpec `ebpf:"telling"`
 	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
@@ -141,6 +143,7 @@ func (m *socketMaps) Close() error {
 type socketVariables struct {
 	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
 	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
+	Telling         *ebpf.Variable `ebpf:"telling"`
 	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
@@ -148,16 +151,16 @@ type socketVariables struct {
 //
 // It can be passed to loadSocketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketPrograms struct {
-	SocketBackfill *ebpf.Program `ebpf:"socket_backfill"`
 	SocketCreate   *ebpf.Program `ebpf:"socket_create"`
+	SocketFiles    *ebpf.Program `ebpf:"socket_files"`
 	SocketSendmsg4 *ebpf.Program `ebpf:"socket_sendmsg4"`
 	SocketSendmsg6 *ebpf.Program `ebpf:"socket_sendmsg6"`
 }
 
 func (p *socketPrograms) Close() error {
 	return _SocketClose(
-		p.SocketBackfill,
 		p.SocketCreate,
+		p.SocketFiles,
 		p.SocketSendmsg4,
 		p.SocketSendmsg6,
 	)

@@ -15,41 +15,62 @@ import (
 type readMode uint8
 
 const (
-	readListeners readMode = iota // nothing but the listening sockets, into the decoder's set
+	readOlder     readMode = iota // sockets that are older than weir: they are marked in the kernel
+	readListeners                 // nothing but the listening sockets, into the decoder's set
 	readAll                       // every living flow
 	readChanged                   // flows with new packets
 )
 
-// sockTable is the kernel's table of TCP sockets: the socket storage, read by an
-// iterator in one pass over all network namespaces.
+// telling is what the iterators' programs are asked for: enum telling in c/living.h.
+func (m readMode) telling() uint32 {
+	return map[readMode]uint32{readOlder: 0, readChanged: 1, readListeners: 2, readAll: 2}[m]
+}
+
+// sockTable is the kernel's TCP sockets, read by an iterator in one pass over all
+// network namespaces: the socket storage, or the open files of all processes.
 type sockTable struct {
-	iter      *link.Iter
-	reportAll *ebpf.Variable
-	reader    reportReader
+	point   string // as the kernel names the iterator
+	iter    *link.Iter
+	telling *ebpf.Variable
+	reader  reportReader
+	pace    pace
 }
 
-func newSockTable(it *link.Iter, reportAll *ebpf.Variable) *sockTable {
-	return &sockTable{iter: it, reportAll: reportAll}
+func newSockTable(point string, it *link.Iter, telling *ebpf.Variable) *sockTable {
+	return &sockTable{point: point, iter: it, telling: telling}
 }
 
+// read passes on what mode says. A reading of what changed is left out where the
+// one before took so long that they would take more than their share of a processor.
 func (t *sockTable) read(d *decoder, mode readMode, b *batcher) error {
-	var all uint32
-	if mode != readChanged {
-		all = 1
+	begun := time.Now()
+	if mode == readChanged && !t.pace.due(begun) {
+		return nil
 	}
-	if err := t.reportAll.Set(all); err != nil {
-		return fmt.Errorf("set report_all: %w", err)
+	if err := t.telling.Set(mode.telling()); err != nil {
+		return fmt.Errorf("set what %s tells: %w", t.point, err)
 	}
-	now := time.Now().UnixNano()
+	now := begun.UnixNano()
 	err := t.reader.each(t.iter, func(r *sharedSockReport) { t.report(d, r, mode, now, b) })
 	if err != nil {
-		return fmt.Errorf("iter/bpf_sk_storage_map: %w", err)
+		return fmt.Errorf("%s: %w", t.point, err)
 	}
+	t.pace.took(begun, time.Since(begun))
 	return nil
 }
 
+// pace keeps readings to a share of one processor's time.
+type pace struct{ next time.Time }
+
+// paceShare is one in so many.
+const paceShare = 20
+
+func (p *pace) due(now time.Time) bool { return !now.Before(p.next) }
+
+func (p *pace) took(begun time.Time, d time.Duration) { p.next = begun.Add(paceShare * d) }
+
 func (t *sockTable) report(d *decoder, r *sharedSockReport, mode readMode, now int64, b *batcher) {
-	if mode == readListeners {
+	if mode == readOlder || mode == readListeners {
 		if sharedSockRole(r.Role) == sharedSockRoleROLE_LISTENER {
 			d.listeners.add(r)
 		}

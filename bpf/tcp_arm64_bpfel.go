@@ -22,9 +22,7 @@ const (
 	tcpMapSockets         = "sockets"
 	tcpMapStats           = "stats"
 	tcpProgTcpState       = "tcp_state"
-	tcpProgTcpTable       = "tcp_table"
 	tcpVarOrdinaryReasons = "ordinary_reasons"
-	tcpVarReportAll       = "report_all"
 	tcpVarSelfTgid        = "self_tgid"
 	tcpVarWakeupBytes     = "wakeup_bytes"
 )
@@ -72,7 +70,6 @@ type tcpSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcpProgramSpecs struct {
 	TcpState *ebpf.ProgramSpec `ebpf:"tcp_state"`
-	TcpTable *ebpf.ProgramSpec `ebpf:"tcp_table"`
 }
 
 // tcpMapSpecs contains maps before they are loaded into the kernel.
@@ -91,7 +88,6 @@ type tcpMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcpVariableSpecs struct {
 	OrdinaryReasons *ebpf.VariableSpec `ebpf:"ordinary_reasons"`
-	ReportAll       *ebpf.VariableSpec `ebpf:"report_all"`
 	SelfTgid        *ebpf.VariableSpec `ebpf:"self_tgid"`
 	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
@@ -138,7 +134,6 @@ func (m *tcpMaps) Close() error {
 // It can be passed to loadTcpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcpVariables struct {
 	OrdinaryReasons *ebpf.Variable `ebpf:"ordinary_reasons"`
-	ReportAll       *ebpf.Variable `ebpf:"report_all"`
 	SelfTgid        *ebpf.Variable `ebpf:"self_tgid"`
 	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
@@ -148,13 +143,11 @@ type tcpVariables struct {
 // It can be passed to loadTcpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcpPrograms struct {
 	TcpState *ebpf.Program `ebpf:"tcp_state"`
-	TcpTable *ebpf.Program `ebpf:"tcp_table"`
 }
 
 func (p *tcpPrograms) Close() error {
 	return _TcpClose(
 		p.TcpState,
-		p.TcpTable,
 	)
 }
 

@@ -40,7 +40,9 @@ func units() []unit {
 	return []unit{
 		{name: "tcp", spec: loadTcp, hooks: []hook{
 			{"tcp_state", attachTracing, "tp_btf/inet_sock_set_state", "TCP connections: open, close, how they ended", "no TCP flows", true},
-			{"tcp_table", attachSockIter, "iter/bpf_sk_storage_map", "TCP counters, RTT and retransmits of living connections", "TCP flows show their numbers only when they end", true},
+		}},
+		{name: "table", spec: loadTable, hooks: []hook{
+			{"tcp_table", attachSockIter, "iter/bpf_sk_storage_map", "TCP counters, RTT and retransmits of living connections", "they are read by way of the processes' open files, which takes longer; a connection that no process holds open shows its numbers when it ends", false},
 		}},
 		{name: "http", spec: loadHttp, protocol: flow.HTTP, hooks: []hook{
 			{"http_egress", attachTail, "cgroup_skb/egress", "HTTP/1: what sockets send", "no HTTP requests", false},
@@ -65,7 +67,7 @@ func units() []unit {
 			{"socket_create", attachCgroup, "cgroup/sock_create", "who opened a UDP or raw socket", "UDP flows without process and network namespace", false},
 			{"socket_sendmsg4", attachCgroup, "cgroup/sendmsg4", "the peer that an application named, before NAT", "a UDP flow through NAT shows as two", false},
 			{"socket_sendmsg6", attachCgroup, "cgroup/sendmsg6", "the same for IPv6", "a UDP flow through NAT shows as two", false},
-			{"socket_backfill", attachTaskIter, "iter/task_file", "sockets that were there before weir", "flows that are older than weir stay unseen until they end", false},
+			{"socket_files", attachTaskIter, "iter/task_file", "sockets that were there before weir", "flows that are older than weir stay unseen until they end", false},
 		}},
 		{name: "cgroup", spec: loadCgroup, hooks: []hook{
 			{"cgroup_mkdir", attachTracing, "tp_btf/cgroup_mkdir", "containers are known before their first packet", "new containers are found by looking, seconds later", false},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Who owns a socket: at its creation, and for those that were there before weir. */
+#include "living.h"
 #include "named.h"
 #include <bpf/bpf_tracing.h>
 
@@ -96,13 +97,34 @@ static __always_inline void tell_listener(struct bpf_iter__task_file *ctx, struc
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 }
 
+/* A socket that no hook has met gets its owner and the mark of being older than weir. */
+static __always_inline struct sock_info *meet(struct sock *sk, const struct task_struct *task)
+{
+	struct sock_info *i = info_of(sk);
+
+	if (i)
+		return i;
+	i = info_create(sk);
+	if (!i)
+		return NULL;
+	i->start = bpf_ktime_get_boot_ns();
+	i->role = sk->__sk_common.skc_state == TCP_LISTEN ? ROLE_LISTENER : ROLE_UNKNOWN;
+	i->flags = FLAG_PREEXISTING;
+	if (sk->__sk_common.skc_state == TCP_ESTABLISHED)
+		i->flags |= FLAG_ESTABLISHED;
+	read_place(sk, i);
+	read_owner(i, task);
+	return i;
+}
+
 /*
- * iter/task_file, read once at the start: every socket in some process's file
- * table, in all network namespaces, gets its owner and the mark of being older
- * than weir. A socket that a hook has met meanwhile stays as it is.
+ * iter/task_file: every socket in some process's file table, in all network
+ * namespaces. Read at the start for those that are older than weir; and, where
+ * the kernel refuses tcp_table, at each reading for the numbers of those that
+ * live.
  */
 SEC("iter/task_file")
-int socket_backfill(struct bpf_iter__task_file *ctx)
+int socket_files(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
@@ -119,20 +141,12 @@ int socket_backfill(struct bpf_iter__task_file *ctx)
 	if (!sk || !is_inet(sk))
 		return 0;
 	if (sk->sk_protocol == IPPROTO_MPTCP) {
-		tell_listener(ctx, task, sk);
+		if (telling == TELL_NOTHING)
+			tell_listener(ctx, task, sk);
 		return 0;
 	}
-	if (info_of(sk))
-		return 0;
-	i = info_create(sk);
-	if (!i)
-		return 0;
-	i->start = bpf_ktime_get_boot_ns();
-	i->role = sk->__sk_common.skc_state == TCP_LISTEN ? ROLE_LISTENER : ROLE_UNKNOWN;
-	i->flags = FLAG_PREEXISTING;
-	if (sk->__sk_common.skc_state == TCP_ESTABLISHED)
-		i->flags |= FLAG_ESTABLISHED;
-	read_place(sk, i);
-	read_owner(i, task);
+	i = meet(sk, task);
+	if (i && telling != TELL_NOTHING && sk->sk_protocol == IPPROTO_TCP)
+		tell_living(ctx->meta->seq, sk, i);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* TCP: the life of every connection, and the table of those that live. */
+/* TCP: the life of every connection. */
 #include "tcp.h"
 #include <bpf/bpf_tracing.h>
 
@@ -95,43 +95,5 @@ int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
 			report(sk, i, EVENT_SOCK_CLOSE, tcp_end(sk, oldstate));
 		return 0;
 	}
-	return 0;
-}
-
-/* Set before a read: 1 reports every living socket, 0 those that changed since the last read. */
-u32 report_all;
-
-/*
- * iter/bpf_sk_storage_map: one read gives every socket that weir knows, in all
- * network namespaces, as a sequence of struct sock_report.
- */
-SEC("iter/bpf_sk_storage_map")
-int tcp_table(struct bpf_iter__bpf_sk_storage_map *ctx)
-{
-	struct sock_info *i = ctx->value;
-	struct sock_report r = {};
-	struct sock *sk = ctx->sk;
-	struct tcp_sock *tp;
-	u64 packets;
-	u8 state;
-
-	if (!i || !sk || sk->sk_protocol != IPPROTO_TCP)
-		return 0;
-	state = sk->__sk_common.skc_state;
-	if (state == TCP_CLOSE || state == TCP_SYN_RECV || state == TCP_NEW_SYN_RECV)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return 0;
-	packets = (u64)tp->segs_in + tp->segs_out;
-	if (!report_all && (packets == i->reported || state == TCP_LISTEN))
-		return 0;
-	read_tcp(&r, sk, tp, i);
-	r.cookie = bpf_get_socket_cookie(sk);
-	if (bpf_seq_write(ctx->meta->seq, &r, sizeof(r))) {
-		/* The buffer was full: the kernel calls again for this one. */
-		return 0;
-	}
-	i->reported = packets;
 	return 0;
 }

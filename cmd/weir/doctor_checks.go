@@ -74,17 +74,17 @@ func cgroupCheck(root string, err error) check {
 	return c
 }
 
-// programChecks tells of everything that weir asks of the kernel. A daemon that
-// runs has shown that it can be had: then a lack of privileges here costs nothing.
+// programChecks tells of everything that weir asks of the kernel. Where it was
+// refused what weir cannot do without, one finding stands for all that was refused.
+// A daemon that runs has shown that it can be had: then a lack of privileges here
+// costs nothing.
 func programChecks(features []bpf.Feature, daemonReady bool) []check {
 	var checks []check
-	var refused error
+	refused := denial(features)
 	for _, f := range features {
-		if !f.Available && errors.Is(f.Err, bpf.ErrPermission) {
-			refused = f.Err
-			continue
+		if refused == nil || f.Available || !errors.Is(f.Err, bpf.ErrPermission) {
+			checks = append(checks, featureCheck(f))
 		}
-		checks = append(checks, featureCheck(f))
 	}
 	if refused == nil {
 		return checks
@@ -97,6 +97,16 @@ func programChecks(features []bpf.Feature, daemonReady bool) []check {
 		c.Remedy = ""
 	}
 	return append(checks, c)
+}
+
+// denial is why the kernel refused something required; nil where it did not.
+func denial(features []bpf.Feature) error {
+	for _, f := range features {
+		if f.Required && errors.Is(f.Err, bpf.ErrPermission) {
+			return f.Err
+		}
+	}
+	return nil
 }
 
 func featureCheck(f bpf.Feature) check {

@@ -34,6 +34,7 @@ func TestProgramChecks(t *testing.T) {
 		{"required missing", []bpf.Feature{{Name: "a", Err: old, Required: true}}, false, "a=fault"},
 		{"required missing, a daemon says otherwise", []bpf.Feature{{Name: "a", Err: old, Required: true}}, true, "a=fault"},
 		{"no privileges: one finding", []bpf.Feature{{Name: "BTF", Available: true}, {Name: "a", Err: denied, Required: true}, {Name: "b", Err: denied}}, false, "BTF=ok all=fault"},
+		{"a program that root is refused", []bpf.Feature{{Name: "a", Available: true, Required: true}, {Name: "b", Err: denied}}, false, "a=ok b=warn"},
 		{"no privileges, but a daemon", []bpf.Feature{{Name: "a", Err: denied, Required: true}}, true, "all=note"},
 	} {
 		if got := states(programChecks(tc.features, tc.daemon)); got != tc.want {
