@@ -41,6 +41,8 @@ type config struct {
 	metricsBudget int
 
 	metricsWebConfig string
+	metricsLabels    string
+	metricsOmit      string
 }
 
 // commonFlags are on every command.
@@ -81,6 +83,10 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.metricsListen, "metrics-listen", "127.0.0.1:9934", "`address` of the Prometheus endpoint; empty for none")
 	fs.StringVar(&c.metricsWebConfig, "metrics-web-config", "", "`file` with TLS and basic authentication for the endpoint, as Prometheus's own exporters take it")
 	intVar(fs, &c.metricsBudget, "metrics-budget", 10, 1<<20, "series of each metric")
+	labelsVar(fs, &c.metricsLabels, "metrics-labels", func(s string) error { return labelsError(s, "") },
+		"labels to add to both ends of each series: owner, owner_kind, runtime, image, container, label:KEY; separated by commas")
+	labelsVar(fs, &c.metricsOmit, "metrics-omit", func(s string) error { return labelsError("", s) },
+		"labels to leave empty, such as http_route; separated by commas")
 }
 
 // allFlags are every setting there is.

@@ -39,8 +39,13 @@ func (a *app) newDaemon() (*daemon, error) {
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
 	b := thisBuild()
+	labels, err := prom.ParseLabels(a.cfg.metricsLabels, a.cfg.metricsOmit)
+	if err != nil {
+		listen.close()
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	d.prom = prom.New(prom.Config{
-		Health: d.health, Budget: a.cfg.metricsBudget, Build: prom.Build{Version: b.Version, Revision: b.Revision, Go: b.Go},
+		Labels: labels, Health: d.health, Budget: a.cfg.metricsBudget, Build: prom.Build{Version: b.Version, Revision: b.Revision, Go: b.Go},
 	})
 	d.observer = hubble.NewObserver(hubble.Config{
 		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed79351815/weir/cmd/weir/settings"
+	"github.com/seed79351815/weir/exporters/prom"
 )
 
 // value is a flag that checks what it is given, so that a fault is found with
@@ -108,4 +109,24 @@ func socketVar(fs *pflag.FlagSet, p *string, name, usage string) {
 		get: func() string { return *p },
 		typ: "path",
 	}, name, usage)
+}
+
+// labelsVar is a flag for names of metrics' labels, separated by commas.
+func labelsVar(fs *pflag.FlagSet, p *string, name string, check func(string) error, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			if err := check(s); err != nil {
+				return err
+			}
+			*p = s
+			return nil
+		},
+		get: func() string { return *p },
+		typ: "labels",
+	}, name, usage)
+}
+
+func labelsError(more, omit string) error {
+	_, err := prom.ParseLabels(more, omit)
+	return err
 }

@@ -48,7 +48,9 @@ func (e *Exporter) series() (out []prometheus.Metric, readings []reading) {
 				out = append(out, e.counter(key.metric, s))
 			}
 			for key, o := range p.operations {
-				readings = append(readings, o.reading(key.metric))
+				if o.latencies.Count > 0 { // else only an example of it was told
+					readings = append(readings, o.reading(key.metric))
+				}
 			}
 		}
 	}

@@ -46,7 +46,11 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 - Of HTTP routes, DNS names and TLS server names a pair of workloads never holds more series than it leaves free. Further ones are
   counted under the name ` + "`other`" + ` of the same pair as long as there is room, and in ` + "`weir_metrics_overflow_total`" + `. While room is short,
   a series of these that was silent for 5 minutes goes, though its pair lives.
-- Names, types and labels do not change.
+- Names, types and labels do not change. ` + "`--metrics-labels`" + ` adds labels to both ends of each series that is made of flows or exchanges:
+  ` + "`owner`, `owner_kind`, `runtime`, `image`, `container`, and `label:KEY`" + ` for a workload's own label, which become ` + "`source_owner`" + ` and so on.
+  ` + "`--metrics-omit`" + ` leaves labels empty, and counts together what only they told apart: any of ` + "`" + strings.Join(omittable, "`, `") + "`" + `.
+- ` + "`--metrics-web-config FILE`" + ` asks the endpoint's clients for TLS, certificates or a password, in the form of
+  [Prometheus's own exporters](https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md).
 
 | metric | type | unit | labels | |
 | --- | --- | --- | --- | --- |
@@ -67,6 +71,10 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 		"source; `cause` is `refused`, `timed-out`, `unreachable`, `reset-by-client` or `reset-by-server`; the `reason` of drops is the kernel's\n" +
 		"`enum skb_drop_reason`; `why` is `new`, `error`, `slow` or `sample`; `outcome` is `ok`, the TLS alert's name or `no_answer`." + `
 
+## Policy verdicts
+
+` + "`direction` is `ingress` or `egress`; `match` and `action` are Hubble's (`l3-l4`, `l7/http` …; `forwarded`, `dropped`, `audit`); `mode` is `audit` or\n`enforce`" + `. What is not known is empty. What no policy decided is not counted here.
+
 ## Exchanges
 
 - **Every exchange is counted once** for each workload of this host that took part: an HTTP request between two of them is in
@@ -78,6 +86,8 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 - ` + "`error_type`" + ` is the status where it is an error: HTTP's 5xx, to the client also 4xx; a DNS response code other than ` + "`NOERROR` and `NXDOMAIN`" + `;
   ` + "`no_answer`" + ` where the connection ended first or the answer is overdue.
 - Questions below ` + "`in-addr.arpa` and `ip6.arpa`" + ` are counted under these names, types of questions that are rarely asked under ` + "`other`" + `.
+- HTTP's durations come with exemplars in OpenMetrics and protobuf: the ` + "`trace_id`" + ` of the newest exchange of each classic bucket whose
+  client sent a ` + "`traceparent`" + `.
 - Durations were counted in the kernel in buckets of which eight make a doubling. The native histogram has exactly these (schema 3). A
   classic bucket holds those that lie below its bound whole, so a duration up to 9 % below a bound may count as above it.
 

@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,12 @@ func (s *store) fold(l *flow.L7, now time.Time) {
 	p := s.exchanges.between(l.Client.Workload, l.Server.Workload, l7Label(l.Protocol), now)
 	if x := l.Exchange; x != nil {
 		s.add(p, mShown, whyLabel(x.Why), 1, now)
+		if l.TraceID != "" {
+			keys, n := s.keys(l, x.Status)
+			for _, k := range keys[:n] {
+				s.exemplify(p, k, x, l.TraceID, now)
+			}
+		}
 	}
 	t := l.Tally
 	if t == nil {
@@ -20,26 +27,41 @@ func (s *store) fold(l *flow.L7, now time.Time) {
 	}
 	s.add(p, mL7Bytes, "sent", t.RequestBytes, now)
 	s.add(p, mL7Bytes, "received", t.ResponseBytes, now)
+	keys, n := s.keys(l, t.Status)
+	for _, k := range keys[:n] {
+		s.tally(p, k, t, now)
+	}
+}
+
+// keys are the n histograms that an exchange with this status belongs to.
+func (s *store) keys(l *flow.L7, status uint16) (keys [2]operationKey, n int) {
+	add := func(m id, method, name string) {
+		keys[n] = operationKey{m, method, name, bounded(m, status)}
+		n++
+	}
 	switch l.Protocol {
 	case flow.HTTP:
 		method := methodLabel(l.Method)
-		route := routeLabel(method, l.Route)
+		route := s.labels.keep("http_route", routeLabel(method, l.Route))
+		method = s.labels.keep("http_request_method", method)
 		if l.Both || l.Seen == flow.RoleServer {
-			s.tally(p, operationKey{mHTTPServer, method, route, bounded(mHTTPServer, t.Status)}, t, now)
+			add(mHTTPServer, method, route)
 		}
 		if l.Both || l.Seen != flow.RoleServer {
-			s.tally(p, operationKey{mHTTPClient, method, route, bounded(mHTTPClient, t.Status)}, t, now)
+			add(mHTTPClient, method, route)
 		}
 	case flow.DNS:
-		s.tally(p, operationKey{mDNS, questionType(l.Method), questionName(l.Route), bounded(mDNS, t.Status)}, t, now)
+		add(mDNS, s.labels.keep("dns_question_type", questionType(l.Method)),
+			s.labels.keep("dns_question_name", questionName(l.Route)))
 	case flow.TLS:
-		s.tally(p, operationKey{mTLS, "", clean(l.Route), bounded(mTLS, t.Status)}, t, now)
+		add(mTLS, "", s.labels.keep("server_name", clean(l.Route)))
 	}
+	return keys, n
 }
 
 // values are the label values of an operation of p, in the table's order.
 func (k operationKey) values(p *pair) []string {
-	v := p.ends(len(metrics[k.metric].labels))
+	v := slices.Clone(p.ends)
 	status := statusLabel(k.metric, k.status)
 	switch k.metric {
 	case mDNS:

@@ -18,13 +18,14 @@ const schema = 3
 // holding up those who count on.
 type reading struct {
 	latencies l7.Histogram
+	exemplars []exemplar
 	metric    id
 	labels    []string
 	created   time.Time
 }
 
 func (o *operation) reading(m id) reading {
-	return reading{latencies: o.latencies.Clone(), metric: m, labels: o.labels, created: o.created}
+	return reading{latencies: o.latencies.Clone(), exemplars: slices.Clone(o.exemplars), metric: m, labels: o.labels, created: o.created}
 }
 
 // export makes a metric in both forms: the native one has the tally's buckets
@@ -45,7 +46,11 @@ func (r *reading) export(desc *prometheus.Desc) prometheus.Metric {
 	if err != nil {
 		return prometheus.NewInvalidMetric(desc, err)
 	}
-	return bothForms{m, r.classic()}
+	both, err := withExemplars(bothForms{m, r.classic()}, r.exemplars)
+	if err != nil {
+		return prometheus.NewInvalidMetric(desc, err)
+	}
+	return both
 }
 
 // classic are the cumulative counts of the metric's classic buckets.

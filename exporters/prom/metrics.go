@@ -39,6 +39,7 @@ const (
 	mPackets
 	mFailures
 	mDrops
+	mPolicy
 	mRetransmits
 	mRTT
 	mConnect
@@ -86,12 +87,14 @@ var seconds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5,
 // metrics is the table of everything that weir exports, beside the Go
 // runtime's and the process's own metrics. It is never changed.
 var metrics = [metricCount]metric{
-	mFlows:       {"weir_flows_total", counter, "", with("protocol", "verdict"), "Flows that began, or that weir found when it started.", nil},
-	mBytes:       {"weir_flow_bytes_total", counter, "bytes", with("protocol", "direction"), "Transport payload of flows, retransmissions not counted. Direction sent is from source to destination.", nil},
-	mWireBytes:   {"weir_flow_wire_bytes_total", counter, "bytes", with("protocol", "direction"), "IP packets of flows, headers and retransmissions counted.", nil},
-	mPackets:     {"weir_flow_packets_total", counter, "", with("protocol", "direction"), "IP packets of flows.", nil},
-	mFailures:    {"weir_connection_failures_total", counter, "", with("protocol", "cause"), "Flows that ended because something went wrong.", nil},
-	mDrops:       {"weir_drops_total", counter, "", with("protocol", "reason"), "Packets that the kernel dropped, with its reason.", nil},
+	mFlows:     {"weir_flows_total", counter, "", with("protocol", "verdict"), "Flows that began, or that weir found when it started.", nil},
+	mBytes:     {"weir_flow_bytes_total", counter, "bytes", with("protocol", "direction"), "Transport payload of flows, retransmissions not counted. Direction sent is from source to destination.", nil},
+	mWireBytes: {"weir_flow_wire_bytes_total", counter, "bytes", with("protocol", "direction"), "IP packets of flows, headers and retransmissions counted.", nil},
+	mPackets:   {"weir_flow_packets_total", counter, "", with("protocol", "direction"), "IP packets of flows.", nil},
+	mFailures:  {"weir_connection_failures_total", counter, "", with("protocol", "cause"), "Flows that ended because something went wrong.", nil},
+	mDrops:     {"weir_drops_total", counter, "", with("protocol", "reason"), "Packets that the kernel dropped, with its reason.", nil},
+	mPolicy: {"weir_policy_verdicts_total", counter, "", with("protocol", "direction", "match", "action", "policy", "rule", "mode"),
+		"What policies decided, in packets where they were dropped and in flows or exchanges else.", nil},
 	mRetransmits: {"weir_tcp_retransmits_total", counter, "", ends, "TCP segments sent again, by both sides.", nil},
 	mRTT: {"weir_tcp_rtt_seconds", histogram, "seconds", ends, "Smoothed round trip time of TCP flows, one reading for each report in which packets arrived.",
 		[]float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}},
@@ -125,9 +128,9 @@ var metrics = [metricCount]metric{
 }
 
 // descs makes the table's descriptors, in its order.
-func descs() (d [metricCount]*prometheus.Desc) {
+func descs(labels *Labels) (d [metricCount]*prometheus.Desc) {
 	for i, m := range metrics {
-		d[i] = prometheus.NewDesc(m.name, m.help, m.labels, nil)
+		d[i] = prometheus.NewDesc(m.name, m.help, labels.of(id(i)), nil)
 	}
 	return d
 }

@@ -19,9 +19,10 @@ type operationKey struct {
 // operation is one thing that a workload asks of another, with one outcome.
 type operation struct {
 	latencies l7.Histogram
+	exemplars []exemplar // at most one for each classic bucket
 	labels    []string
 	created   time.Time
-	last      time.Time // latest tally
+	last      time.Time // latest tally or example
 }
 
 // tally counts the exchanges of t in the series of k. Where that has no room,
@@ -41,7 +42,7 @@ func (s *store) tally(p *pair, k operationKey, t *flow.Tally, now time.Time) {
 		o = s.operation(p, k, now)
 	}
 	if o == nil {
-		o = s.operation(p.home.obtain(overflowIdentity(p.protocol)), k, now)
+		o = s.operation(p.home.overflow(p.protocol), k, now)
 	}
 	o.latencies.Add(t.Bucket, t.Count, t.Latency)
 	o.last = now

@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,19 +12,19 @@ import (
 
 // identity is the labels that all series of a pair share.
 type identity struct {
-	source, sourceNS, dest, destNS string
-	protocol                       string
+	ends     string // joined
+	protocol string
 }
 
-func overflowIdentity(protocol string) identity {
-	return identity{other, other, other, other, protocol}
-}
+// join makes a key of label values, which hold no control characters.
+func join(values []string) string { return strings.Join(values, "\x00") }
 
 // pair is two workloads that talk over one protocol, and the series made of it.
 // It comes and goes as a whole: a counter that stands still while its flow runs
 // must stay. Operations alone may go earlier, where room is short.
 type pair struct {
 	identity
+	ends     []string // values of the labels that every metric of a pair begins with
 	home     *pairs
 	overflow bool      // takes what had no budget: has none itself, and stays
 	last     time.Time // latest record
@@ -35,7 +37,8 @@ type pair struct {
 }
 
 // counterKey is a series within its pair: the metric and the value of its last
-// label (verdict, direction, cause, reason or why), which is empty where it has none.
+// label (verdict, direction, cause, reason or why), which is empty where it has
+// none; of policy verdicts the values of all that come after the protocol, joined.
 type counterKey struct {
 	metric id
 	label  string
@@ -49,17 +52,14 @@ type series struct {
 
 // values are the label values of a metric of this pair, in the table's order.
 func (p *pair) values(m id, label string) []string {
-	v := p.ends(len(metrics[m].labels))
-	if len(metrics[m].labels) > len(ends) {
+	v := slices.Clone(p.ends)
+	switch {
+	case m == mPolicy:
+		v = append(append(v, p.protocol), strings.Split(label, "\x00")...)
+	case len(metrics[m].labels) > len(ends):
 		v = append(v, p.protocol, label)
 	}
 	return v
-}
-
-// ends are the values of the labels that every metric of a pair begins with,
-// with room for n.
-func (p *pair) ends(n int) []string {
-	return append(make([]string, 0, n), p.source, p.sourceNS, p.dest, p.destNS)
 }
 
 // pairKey finds a pair without looking at a workload's strings: workloads are
@@ -72,13 +72,14 @@ type pairKey struct {
 // pairs are the pairs of flows, or those of exchanges.
 type pairs struct {
 	budget int
+	labels *Labels
 	all    map[identity]*pair
 	byKey  map[pairKey]*pair // a cache over all
 	named  int               // pairs that count against the budget
 }
 
-func newPairs(budget int) *pairs {
-	return &pairs{budget: budget, all: map[identity]*pair{}, byKey: map[pairKey]*pair{}}
+func newPairs(budget int, labels *Labels) *pairs {
+	return &pairs{budget: budget, labels: labels, all: map[identity]*pair{}, byKey: map[pairKey]*pair{}}
 }
 
 // between finds or makes the pair of two workloads.
@@ -86,10 +87,7 @@ func (ps *pairs) between(client, server *flow.Workload, protocol string, now tim
 	key := pairKey{client, server, protocol}
 	p := ps.byKey[key]
 	if p == nil {
-		i := identity{protocol: protocol}
-		i.source, i.sourceNS = endLabels(client)
-		i.dest, i.destNS = endLabels(server)
-		p = ps.obtain(i)
+		p = ps.obtain(ps.labels.ends(client, server), protocol)
 		// Workloads that are told anew leave their old pointers behind.
 		if len(ps.byKey) >= 4*ps.budget {
 			clear(ps.byKey)
@@ -100,19 +98,25 @@ func (ps *pairs) between(client, server *flow.Workload, protocol string, now tim
 	return p
 }
 
-func (ps *pairs) obtain(i identity) *pair {
+// overflow is the pair that takes what had no budget.
+func (ps *pairs) overflow(protocol string) *pair {
+	return ps.obtain(ps.labels.overflowEnds(), protocol)
+}
+
+func (ps *pairs) obtain(ends []string, protocol string) *pair {
+	i := identity{join(ends), protocol}
 	if p := ps.all[i]; p != nil {
 		return p
 	}
-	isOther := i == overflowIdentity(i.protocol)
+	isOther := slices.Equal(ends, ps.labels.overflowEnds())
 	if !isOther && ps.named >= ps.budget {
-		return ps.obtain(overflowIdentity(i.protocol))
+		return ps.overflow(protocol)
 	}
 	if !isOther {
 		ps.named++
 	}
 	p := &pair{
-		identity: i, home: ps, overflow: isOther,
+		identity: i, ends: ends, home: ps, overflow: isOther,
 		counters: map[counterKey]*series{}, operations: map[operationKey]*operation{},
 	}
 	ps.all[i] = p

@@ -20,9 +20,15 @@ type Build struct {
 type Config struct {
 	Health func() collector.Health // called once for each scrape, from any goroutine
 	Build  Build
+	Labels Labels           // which to add and which to leave empty
 	Budget int              // series for each metric; 2000 when 0
 	TTL    time.Duration    // how long the series of silent workloads stay; 5 minutes when 0
 	Now    func() time.Time // time.Now when nil
+
+	// Decide tells what a policy said of a record; ok is false where none did. It
+	// is called for each record while the Exporter is locked, and must be quick.
+	// Where it is nil the record's verdict is all that is known.
+	Decide func(*flow.Record) (d Decision, ok bool)
 }
 
 const (
@@ -56,10 +62,12 @@ func New(cfg Config) *Exporter {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Exporter{
-		cfg: cfg, descs: descs(), store: newStore(cfg.Budget), swept: cfg.Now(),
-		awaiting: map[uint64]struct{}{},
+	if cfg.Decide == nil {
+		cfg.Decide = decide
 	}
+	e := &Exporter{cfg: cfg, swept: cfg.Now(), awaiting: map[uint64]struct{}{}}
+	e.descs, e.store = descs(&e.cfg.Labels), newStore(cfg.Budget, &e.cfg.Labels)
+	return e
 }
 
 // Name is the stage of the exporter's losses.
@@ -79,6 +87,7 @@ func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
 
 func (e *Exporter) fold(r *flow.Record, now time.Time) {
 	s := e.store
+	e.decided(r, now)
 	if r.Kind == flow.RecordL7 {
 		if r.L7 != nil {
 			s.fold(r.L7, now)

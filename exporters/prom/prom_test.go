@@ -248,6 +248,7 @@ func TestLint(t *testing.T) {
 	e.cfg.Health = testHealth
 	fill(t, e)
 	fillL7(t, e)
+	fillPolicy(t, e)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(e)
 	problems, err := testutil.GatherAndLint(reg)

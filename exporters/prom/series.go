@@ -9,6 +9,7 @@ import (
 // store is every series made of records. It is not safe for concurrent use.
 type store struct {
 	budget    int
+	labels    *Labels
 	flows     *pairs
 	exchanges *pairs
 	used      [recordMetrics]int // series that count against the budget
@@ -18,24 +19,24 @@ type store struct {
 	connect   *prometheus.HistogramVec
 }
 
-func newStore(budget int) *store {
+func newStore(budget int, labels *Labels) *store {
 	return &store{
-		budget: budget, flows: newPairs(budget), exchanges: newPairs(budget),
-		rtt: newHistogram(mRTT), connect: newHistogram(mConnect),
+		budget: budget, labels: labels, flows: newPairs(budget, labels), exchanges: newPairs(budget, labels),
+		rtt: newHistogram(mRTT, labels), connect: newHistogram(mConnect, labels),
 	}
 }
 
 // newHistogram has both forms: Prometheus takes the native one where it is
 // told to, and the classic buckets elsewhere. The bounds on its buckets hold
 // memory: a series takes some kilobytes at most.
-func newHistogram(m id) *prometheus.HistogramVec {
+func newHistogram(m id, labels *Labels) *prometheus.HistogramVec {
 	t := metrics[m]
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: t.name, Help: t.help, Buckets: t.buckets,
 		NativeHistogramBucketFactor:     1.1,
 		NativeHistogramMaxBucketNumber:  100,
 		NativeHistogramMinResetDuration: time.Hour,
-	}, t.labels)
+	}, labels.of(m))
 }
 
 // add counts n in a series of p, or in the overflow series where the metric's
@@ -46,8 +47,11 @@ func (s *store) add(p *pair, m id, label string, n uint64, now time.Time) {
 	}
 	if p.overflow {
 		s.overflow[m]++
-		if m == mDrops {
+		switch m {
+		case mDrops:
 			label = other
+		case mPolicy:
+			label = overflowDecision(label)
 		}
 	}
 	key := counterKey{m, label}
@@ -55,7 +59,7 @@ func (s *store) add(p *pair, m id, label string, n uint64, now time.Time) {
 	if c == nil {
 		if !p.overflow {
 			if s.used[m] >= s.budget {
-				s.add(p.home.obtain(overflowIdentity(p.protocol)), m, label, n, now)
+				s.add(p.home.overflow(p.protocol), m, label, n, now)
 				return
 			}
 			s.used[m]++

@@ -1,0 +1,76 @@
+package prom
+
+import (
+	"strings"
+	"time"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// Decision is what a policy said of a record, in the labels of
+// weir_policy_verdicts_total. What is not known is empty.
+type Decision struct {
+	Direction string // ingress or egress, seen from the workload that the policy selects
+	Match     string // Hubble's: none, l3-only, l3-l4, l4-only, all, l3-proto, proto-only, l7/http, l7/dns
+	Action    string // Hubble's: forwarded, dropped, audit, redirected
+	Policy    string // namespace/name
+	Rule      string // within the policy
+	Mode      string // audit or enforce
+}
+
+// policyDrop begins the drop reasons that are a policy's.
+const policyDrop = "POLICY"
+
+// decide knows what a record says by itself. Forwarding is no decision: most flows
+// meet no policy.
+func decide(r *flow.Record) (d Decision, ok bool) {
+	switch {
+	case r.Verdict == flow.VerdictAudit:
+		return Decision{Action: "audit", Mode: "audit"}, true
+	case r.Verdict == flow.VerdictDropped && r.Drop != nil && strings.HasPrefix(r.Drop.Reason, policyDrop):
+		return Decision{Action: "dropped", Mode: "enforce"}, true
+	}
+	return d, false
+}
+
+// decided counts what a policy said, once: an update or an end of a flow repeats
+// what its start told.
+func (e *Exporter) decided(r *flow.Record, now time.Time) {
+	n := verdicts(r)
+	if n == 0 {
+		return
+	}
+	d, ok := e.cfg.Decide(r)
+	if !ok {
+		return
+	}
+	s := e.store
+	p := s.flows.between(r.Flow.Client.Workload, r.Flow.Server.Workload, protocolLabel(r.Flow.Protocol), now)
+	if r.Kind == flow.RecordL7 {
+		p = s.exchanges.between(r.L7.Client.Workload, r.L7.Server.Workload, l7Label(r.L7.Protocol), now)
+	}
+	s.add(p, mPolicy, join([]string{
+		clean(d.Direction), clean(d.Match), clean(d.Action),
+		clean(d.Policy), s.labels.keep("rule", clean(d.Rule)), clean(d.Mode),
+	}), n, now)
+}
+
+// verdicts is how many decisions a record tells.
+func verdicts(r *flow.Record) uint64 {
+	switch {
+	case r.Kind == flow.RecordStart:
+		return 1
+	case r.Kind == flow.RecordDrop && r.Drop != nil:
+		return r.Drop.Packets
+	case r.Kind == flow.RecordL7 && r.L7 != nil && r.L7.Tally != nil:
+		return r.L7.Tally.Count
+	}
+	return 0
+}
+
+// overflowDecision keeps of a joined decision what only a few values stand for.
+func overflowDecision(label string) string {
+	v := strings.Split(label, "\x00")
+	v[3], v[4] = other, other // policy and rule
+	return join(v)
+}

@@ -1,0 +1,80 @@
+package prom
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+func verdict(kind flow.RecordKind, v flow.Verdict, drop *flow.Drop) flow.Record {
+	r := record(kind, web, redis)
+	r.Verdict, r.Drop = v, drop
+	return r
+}
+
+// fillPolicy gives the policy metric series.
+func fillPolicy(t *testing.T, e *Exporter) {
+	t.Helper()
+	consume(t, e,
+		verdict(flow.RecordStart, flow.VerdictAudit, nil),
+		verdict(flow.RecordDrop, flow.VerdictDropped, &flow.Drop{Reason: "POLICY_DENIED", Packets: 3}))
+}
+
+func TestVerdicts(t *testing.T) {
+	e, _ := newExporter(t, 0)
+	fillPolicy(t, e)
+	consume(t, e,
+		// Repeats of the start, and what no policy decided.
+		verdict(flow.RecordUpdate, flow.VerdictAudit, nil),
+		verdict(flow.RecordEnd, flow.VerdictAudit, nil),
+		verdict(flow.RecordStart, flow.VerdictForwarded, nil),
+		verdict(flow.RecordDrop, flow.VerdictDropped, &flow.Drop{Reason: "NO_SOCKET", Packets: 9}),
+		verdict(flow.RecordDrop, flow.VerdictDropped, nil))
+	labels := func(action, mode string) string {
+		return "action=" + action + "," + shop + "direction=,match=,mode=" + mode + ",policy=,protocol=tcp,rule=," + fromWeb
+	}
+	expect(t, e, "weir_policy_verdicts_total", map[string]float64{labels("audit", "audit"): 1, labels("dropped", "enforce"): 3})
+}
+
+// Who knows more of a decision tells it by Decide, of exchanges too.
+func TestDecide(t *testing.T) {
+	e, _ := newExporter(t, 3)
+	n := 0
+	e.cfg.Decide = func(r *flow.Record) (Decision, bool) {
+		n++
+		return Decision{"egress", "l7/http", "forwarded", "shop/web", fmt.Sprint("rule\x00", n), "enforce"}, true
+	}
+	call := tally(flow.HTTP, "GET", "/", 200, 7, 1)
+	consume(t, e, call, exchange(flow.WhyNew))
+	expect(t, e, "weir_policy_verdicts_total", map[string]float64{
+		"action=forwarded," + shop + "direction=egress,match=l7/http,mode=enforce,policy=shop/web,protocol=http,rule=rule?1," + fromWeb: 7,
+	})
+	for range 5 {
+		consume(t, e, call)
+	}
+	got := values(t, e, "weir_policy_verdicts_total")
+	over := "action=forwarded,destination_namespace=other,destination_workload=other,direction=egress,match=l7/http," +
+		"mode=enforce,policy=other,protocol=http,rule=other,source_namespace=other,source_workload=other"
+	if len(got) != 4 || got[over] != 3*7 {
+		t.Errorf("a budget of 3 gave %v, want 3 series and 21 in the overflow", got)
+	}
+	if sum(t, e, "weir_policy_verdicts_total") != 42 {
+		t.Error("a verdict was lost to the budget")
+	}
+}
+
+func TestOmitRule(t *testing.T) {
+	labels, err := ParseLabels("", "rule")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Config{Labels: labels, Decide: func(*flow.Record) (Decision, bool) { return Decision{Policy: "p", Rule: "r"}, true }})
+	consume(t, e, record(flow.RecordStart, web, redis))
+	for labels := range values(t, e, "weir_policy_verdicts_total") {
+		if !strings.Contains(labels, "policy=p,") || !strings.Contains(labels, "rule=,") {
+			t.Errorf("labels %s, want the policy and no rule", labels)
+		}
+	}
+}
