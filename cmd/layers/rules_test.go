@@ -28,6 +28,10 @@ var layers = []layer{
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
+	{"enforce/internal/flowtest", []string{"collector/flow"},
+		"test records are made of the domain's types alone"},
+	{"enforce/baseline", []string{"collector", "collector/flow", "enforce/internal/flowtest"},
+		"what is learned comes from records; what becomes of it is for others to say"},
 	{"ui", []string{"collector", "collector/flow", "collector/aggregate", "collector/l7"},
 		"the TUI draws snapshots, whoever made them, and asks the table of protocols for words"},
 	{"cmd", []string{"all"},
@@ -64,6 +68,7 @@ var isolated = []struct {
 }{
 	{"collector", "github.com/cilium/ebpf", "the pipeline is tested without a kernel"},
 	{"enforce", "github.com/cilium/ebpf", "what is decided is tested without a kernel"},
+	{"enforce/baseline", "github.com/cilium/ebpf", "learning is tested without a kernel, and learns from recordings"},
 	{"ui", "github.com/cilium/ebpf", "the TUI also watches other machines' daemons"},
 	{"exporters", "github.com/cilium/ebpf", "an exporter also replays recordings"},
 }

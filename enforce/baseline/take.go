@@ -1,0 +1,128 @@
+package baseline
+
+import "github.com/seed79351815/weir/collector/flow"
+
+// taker adds records to a Baseline. It is owned by one goroutine at a time.
+type taker struct {
+	*Baseline
+	room  room
+	lost  map[string]uint64           // what was missed in this run
+	known map[*flow.Workload]*Profile // a workload is immutable: one look at its labels is enough
+}
+
+// room is what is left for new items.
+type room struct{ left int }
+
+func (r *room) take() bool {
+	if r.left <= 0 {
+		return false
+	}
+	r.left--
+	return true
+}
+
+const maxKnown = 4 * maxProfiles
+
+func newTaker(b *Baseline) *taker {
+	t := &taker{Baseline: b, known: map[*flow.Workload]*Profile{}, lost: map[string]uint64{}}
+	t.recount()
+	return t
+}
+
+// recount finds the room that putting things together has made.
+func (t *taker) recount() { t.room.left = maxItems - t.size() }
+
+// take adds what a record tells.
+func (t *taker) take(r *flow.Record) {
+	if r.Kind == flow.RecordL7 {
+		if r.L7 != nil {
+			t.takeExchange(r)
+		}
+		return
+	}
+	t.nameless(&r.Flow.Client, &r.Flow.Server)
+	sides, n := Sides(&r.Flow)
+	for i := range sides[:n] {
+		s := &sides[i]
+		if c := t.contact(s, r.Time); c != nil && !c.traffic(s, r, &t.room) {
+			t.miss(MissedContacts)
+		}
+	}
+}
+
+func (t *taker) takeExchange(r *flow.Record) {
+	l := r.L7
+	var counted *flow.Counted
+	switch {
+	case l.Tally != nil:
+		counted = &l.Tally.Counted
+	case l.Exchange != nil:
+		counted = &l.Exchange.Counted
+	default:
+		return
+	}
+	t.nameless(&l.Client, &l.Server)
+	sides, n := exchangeSides(l, counted.Port)
+	for i := range sides[:n] {
+		s := &sides[i]
+		if c := t.contact(s, r.Time); c != nil && !c.operation(l, counted.Port, r.Time, &t.room) {
+			t.miss(MissedOperations)
+		}
+	}
+}
+
+// contact is what is kept of a side's workload and peer; nil, and counted, where
+// there is no room.
+func (t *taker) contact(s *Side, at int64) *Contact {
+	p := t.profile(s)
+	if p == nil {
+		t.miss(MissedProfiles)
+		return nil
+	}
+	p.at(at)
+	c := p.contact(s, &t.room)
+	if c == nil {
+		t.miss(MissedContacts)
+	}
+	return c
+}
+
+func (t *taker) profile(s *Side) *Profile {
+	if p := t.known[s.Workload]; p != nil {
+		return p
+	}
+	p := t.Profiles[s.Key]
+	if first := p == nil; first {
+		if len(t.Profiles) >= maxProfiles {
+			return nil
+		}
+		p = &Profile{Labels: cleanLabels(s.Workload.Labels)}
+		t.Profiles[s.Key] = p
+	} else {
+		p.narrowLabels(s.Workload)
+	}
+	if len(t.known) >= maxKnown {
+		clear(t.known)
+	}
+	t.known[s.Workload] = p
+	return p
+}
+
+// nameless counts records of which a profile will not tell.
+func (t *taker) nameless(ends ...*flow.Endpoint) {
+	for _, e := range ends {
+		if e.Workload == nil || e.Workload.Runtime == flow.RuntimeWorld {
+			continue
+		}
+		if _, ok := KeyOf(e.Workload); !ok {
+			t.miss(MissedNameless)
+		}
+	}
+}
+
+func (t *taker) miss(reason string) {
+	t.lost[reason]++
+	n := t.Missed[reason]
+	add(&n, 1)
+	t.Missed[reason] = n
+}
