@@ -26,6 +26,8 @@ var layers = []layer{
 		"policies are read and compiled without a kernel and without a pipeline"},
 	{"exporters/prom", []string{"collector", "collector/flow", "collector/aggregate", "collector/l7"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
+	{"exporters/otel", []string{"collector", "collector/flow", "collector/l7"},
+		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"enforce/internal/flowtest", []string{"collector/flow"},

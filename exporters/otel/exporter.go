@@ -1,0 +1,227 @@
+package otel
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// stage is the name of the exporter and of its losses.
+const stage = "otel"
+
+// settle is how long an exchange with a traceparent waits for the one that caused
+// it, which ends later (servings).
+const settle = time.Second
+
+// Config is what an Exporter needs. FromEnvironment makes one. A signal whose
+// Endpoint is nil is not sent.
+type Config struct {
+	Traces, Metrics, Logs *Endpoint
+
+	Sampler, SamplerArg string // as OTEL_TRACES_SAMPLER has them
+	Spans, Records      Limits
+	Interval            time.Duration // between exports of metrics
+	Temporality         Temporality
+	ExplicitBuckets     bool // histograms with OpenTelemetry's advised bounds, not exponential ones
+	Flush               time.Duration
+
+	Service    string // weir's own service.name
+	Attributes [][2]string
+
+	Node    string // the host's name
+	Version string
+	Health  func() collector.Health // called before each export of metrics, from a goroutine of Run; may be nil
+	Logger  *slog.Logger
+}
+
+// Exporter is a collector.Sink. Run must run for anything to be sent. Its methods
+// are safe for concurrent use, but for Consume, which is one goroutine's.
+type Exporter struct {
+	cfg       Config
+	scope     *commonpb.InstrumentationScope
+	resources resources
+	sampler   sampler
+	servings  *servings
+	rest      rest
+
+	spans   *line[told]        // nil where they are not sent
+	records *line[flow.Record] //
+	metrics *courier           //
+
+	mu     sync.Mutex // guards folder
+	folder *folder
+	unsaid atomic.Uint64
+}
+
+// New makes an Exporter. It connects to nothing yet: a receiver that cannot be
+// reached is no error here.
+func New(cfg Config) (*Exporter, error) {
+	cfg = cfg.withDefaults()
+	e := &Exporter{
+		cfg: cfg, scope: &commonpb.InstrumentationScope{Name: "weir", Version: clean(cfg.Version)},
+		resources: resources{node: cfg.Node, version: cfg.Version, service: cfg.Service},
+		servings:  newServings(), rest: newRest(), folder: newFolder(),
+	}
+	for _, a := range cfg.Attributes {
+		e.resources.extra = append(e.resources.extra, attribute{a[0], a[1]})
+	}
+	var err error
+	if e.sampler, err = newSampler(cfg.Sampler, cfg.SamplerArg); err != nil {
+		return nil, err
+	}
+	if cfg.Traces != nil {
+		e.spans = &line[told]{
+			limits: cfg.Spans, queue: make(chan told, cfg.Spans.Queue), message: e.spanBatch,
+			weigh: func(t *told) uint64 { return uint64(t.spans()) }, ripe: func(t *told) time.Time { return t.ripe },
+		}
+		e.spans.courier, err = e.courier(&traceSignal, cfg.Traces)
+	}
+	if cfg.Logs != nil && err == nil {
+		e.records = &line[flow.Record]{
+			limits: cfg.Records, queue: make(chan flow.Record, cfg.Records.Queue), message: e.logBatch,
+			weigh: func(*flow.Record) uint64 { return 1 },
+		}
+		e.records.courier, err = e.courier(&logSignal, cfg.Logs)
+	}
+	if cfg.Metrics != nil && err == nil {
+		e.metrics, err = e.courier(&metricSignal, cfg.Metrics)
+	}
+	return e, err
+}
+
+func (e *Exporter) courier(s *signal, to *Endpoint) (*courier, error) {
+	c, err := newCourier(s, to, "weir/"+clean(e.cfg.Version), e.cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return c, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	limits := func(l *Limits, delay time.Duration) {
+		if l.Queue <= 0 {
+			l.Queue = 2048
+		}
+		if l.Batch <= 0 {
+			l.Batch = 512
+		}
+		if l.Delay <= 0 {
+			l.Delay = delay
+		}
+		l.Batch = min(l.Batch, l.Queue)
+	}
+	limits(&cfg.Spans, 5*time.Second)
+	limits(&cfg.Records, time.Second)
+	if cfg.Interval <= 0 {
+		cfg.Interval = time.Minute
+	}
+	if cfg.Flush <= 0 {
+		cfg.Flush = 2 * time.Second
+	}
+	if cfg.Temporality == 0 {
+		cfg.Temporality = Cumulative
+	}
+	if cfg.Service == "" {
+		cfg.Service = "weir"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return cfg
+}
+
+// Name is the stage of the exporter's losses.
+func (e *Exporter) Name() string { return stage }
+
+// Consume queues what becomes spans and log records, and counts the rest. It never
+// waits for a receiver and never fails.
+func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range batch {
+		r := &batch[i]
+		switch {
+		case r.Kind != flow.RecordL7:
+			e.flow(r, now)
+		case r.L7 == nil:
+		case r.L7.Exchange != nil:
+			e.exchange(r, now)
+		case r.L7.Tally != nil:
+			e.tally(r.L7, now)
+		}
+	}
+	e.unsaid.Store(e.rest.lost)
+	return nil
+}
+
+func (e *Exporter) flow(r *flow.Record, now time.Time) {
+	if e.metrics != nil {
+		e.folder.flow(r, now)
+	}
+	if e.records != nil && logged(r) {
+		e.records.put(*r) // counts what has no room
+	}
+}
+
+func (e *Exporter) tally(l *flow.L7, now time.Time) {
+	if e.metrics != nil {
+		e.folder.tally(l, now)
+	}
+	if e.spans != nil {
+		e.rest.counted(l.Tally)
+	}
+}
+
+// exchange makes spans of an exchange, where it is sampled. What a newer weir told
+// of a protocol that this one does not know is left out.
+func (e *Exporter) exchange(r *flow.Record, now time.Time) {
+	l := r.L7
+	if e.spans == nil || protocolOf(l.Protocol) == nil {
+		return
+	}
+	t := told{l: l, verdict: r.Verdict, up: contextOf(l)}
+	t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
+	e.servings.add(&t)
+	if !e.sampler.takes(&t) {
+		return
+	}
+	t.more = e.rest.told(l.Exchange)
+	if t.up.valid() {
+		t.ripe = now.Add(settle)
+	}
+	if !e.spans.put(t) {
+		e.rest.untold(l.Exchange, t.more)
+	}
+}
+
+// Lost is what was lost here, by reason. Counters only grow.
+func (e *Exporter) Lost() map[flow.Loss]uint64 {
+	lost := map[flow.Loss]uint64{}
+	put := func(reason string, n uint64) { lost[flow.Loss{Stage: stage, Reason: reason}] = n }
+	couriers := []*courier{e.metrics}
+	if e.spans != nil {
+		put("spans_queue_full", e.spans.full.Load())
+		put("more_unsaid", e.unsaid.Load())
+		couriers = append(couriers, e.spans.courier)
+	}
+	if e.records != nil {
+		put("logs_queue_full", e.records.full.Load())
+		couriers = append(couriers, e.records.courier)
+	}
+	for _, c := range couriers {
+		if c != nil {
+			put(c.signal.unit+"_rejected", c.rejected.Load())
+			put(c.signal.unit+"_stopped", c.stopped.Load())
+		}
+	}
+	return lost
+}

@@ -1,0 +1,84 @@
+package otel
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+type (
+	traceID = trace.TraceID
+	spanID  = trace.SpanID
+)
+
+// Flags of a span.
+const (
+	flagSampled   = uint32(trace.FlagsSampled)
+	flagHasRemote = uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
+	flagRemote    = uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+)
+
+// traceContext is what a request's traceparent says; the zero value where it has none.
+type traceContext struct {
+	trace   traceID
+	parent  spanID
+	sampled bool
+}
+
+func (c *traceContext) valid() bool { return c.parent != (spanID{}) }
+
+// contextOf reads a traceparent as W3C Trace Context has it. What is not valid
+// says nothing.
+func contextOf(l *flow.L7) traceContext {
+	h := l.Exchange.HTTP
+	if h == nil || h.Traceparent == "" {
+		return traceContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": h.Traceparent})
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return traceContext{}
+	}
+	return traceContext{trace: sc.TraceID(), parent: sc.SpanID(), sampled: sc.IsSampled()}
+}
+
+// ids are those of an exchange's trace and spans.
+type ids struct {
+	trace  traceID
+	client spanID
+	server spanID
+}
+
+// idsOf are made of what makes an exchange the one that it is, so that whoever
+// reads a recording again gives the same, and a receiver that was told twice can
+// know it.
+func idsOf(node string, x *flow.Exchange, up *traceContext) (i ids) {
+	b := make([]byte, 0, 160)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(node)))
+	b = append(b, node...)
+	for _, n := range [...]uint64{
+		x.Cookie, x.ConnID, x.Cgroup, x.Peer, uint64(x.Start), uint64(x.Operation),
+		uint64(x.NetNS)<<32 | uint64(x.Port)<<16 | uint64(x.RemotePort), uint64(x.Protocol)<<8 | uint64(x.Role),
+	} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	if x.DNS != nil {
+		b = binary.BigEndian.AppendUint16(b, x.DNS.ID)
+	}
+	local, remote := x.Local.Addr().As16(), x.Remote.As16()
+	b = append(append(b, local[:]...), remote[:]...)
+	sum := sha256.Sum256(b)
+	copy(i.trace[:], sum[:16])
+	copy(i.client[:], sum[16:24])
+	copy(i.server[:], sum[24:])
+	if up.valid() {
+		i.trace = up.trace
+	}
+	return i
+}

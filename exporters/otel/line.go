@@ -1,0 +1,111 @@
+package otel
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Limits bound a signal's queue, as OpenTelemetry's batch processors have them.
+type Limits struct {
+	Queue int           // exchanges or flow records that wait
+	Batch int           // of them, in one message
+	Delay time.Duration // how long one waits for others
+}
+
+// line is a bounded queue with a courier at its end: the newest has no place where
+// it is full. Any goroutine may put, one runs it.
+type line[T any] struct {
+	limits  Limits
+	queue   chan T
+	full    atomic.Uint64
+	weigh   func(*T) uint64         // in the signal's unit
+	ripe    func(*T) time.Time      // before which it had better wait, where the queue has room
+	message func([]T) proto.Message // of a batch
+	courier *courier
+}
+
+// put never waits. What has no room is counted, and put is false.
+func (l *line[T]) put(item T) bool {
+	select {
+	case l.queue <- item:
+		return true
+	default:
+		l.full.Add(l.weigh(&item))
+		return false
+	}
+}
+
+// run sends what is put until ctx ends, then the rest until sending does.
+func (l *line[T]) run(ctx, sending context.Context) {
+	batch := make([]T, 0, l.limits.Batch)
+	for l.gather(ctx, &batch) {
+		var n uint64
+		for i := range batch {
+			n += l.weigh(&batch[i])
+		}
+		l.courier.deliver(ctx, sending, l.message(batch), n)
+		clear(batch)
+		batch = batch[:0]
+	}
+}
+
+// gather fills a batch. It returns false when ctx has ended and nothing is left.
+func (l *line[T]) gather(ctx context.Context, batch *[]T) bool {
+	var deadline <-chan time.Time
+	for len(*batch) < l.limits.Batch {
+		item, ok := l.next(ctx, deadline)
+		if !ok {
+			return len(*batch) > 0
+		}
+		l.ripen(ctx, &item)
+		*batch = append(*batch, item)
+		if deadline == nil {
+			t := time.NewTimer(l.limits.Delay)
+			defer t.Stop()
+			deadline = t.C
+		}
+	}
+	return true
+}
+
+// next takes an item. There is none when the deadline has come, or when ctx has
+// ended and the queue is empty.
+func (l *line[T]) next(ctx context.Context, deadline <-chan time.Time) (item T, ok bool) {
+	for {
+		select {
+		case item = <-l.queue:
+			return item, true
+		default:
+		}
+		if ctx.Err() != nil {
+			return item, false
+		}
+		select {
+		case item = <-l.queue:
+			return item, true
+		case <-deadline:
+			return item, false
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ripen waits until it is time to look at an item.
+func (l *line[T]) ripen(ctx context.Context, item *T) {
+	if l.ripe == nil || len(l.queue) > cap(l.queue)/2 {
+		return
+	}
+	wait := time.Until(l.ripe(item))
+	if wait <= 0 || ctx.Err() != nil {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,166 @@
+package otel
+
+import (
+	"strconv"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// end is the end of an exchange that a span is of.
+type end uint8
+
+const (
+	clientEnd end = 1 << iota
+	serverEnd
+	bothEnds = clientEnd | serverEnd
+)
+
+// protocol says what the spans of a protocol's exchanges tell, beside what those of
+// all protocols do (everySpan). A protocol that weir learns to read gets a row in
+// protocols and a table like those below.
+type protocol struct {
+	name func(*flow.L7) string // of the span, of few different words
+	rows []row
+}
+
+// row is an attribute: its name, the spans that have it, and where its value is
+// found. A value that is not known is nil, and the attribute is left out.
+type row struct {
+	key   string
+	ends  end
+	value func(*flow.L7) *commonpb.AnyValue
+}
+
+var protocols = [flow.L7Protocols]protocol{
+	flow.HTTP: {httpName, httpRows},
+	flow.DNS:  {dnsName, dnsRows},
+	flow.TLS:  {tlsName, tlsRows},
+}
+
+// of is the protocol's row; nil for one that weir does not read.
+func protocolOf(p flow.L7Protocol) *protocol {
+	if int(p) >= len(protocols) || protocols[p].name == nil {
+		return nil
+	}
+	return &protocols[p]
+}
+
+// httpRows are OpenTelemetry's "HTTP spans". The query is never told.
+var httpRows = []row{
+	{keyHTTPMethod, bothEnds, httpMethod},
+	{keyHTTPMethodOriginal, bothEnds, httpMethodOriginal},
+	{keyHTTPStatus, bothEnds, httpStatus},
+	{keyHTTPRoute, serverEnd, httpRoute},
+	{keyURLTemplate, clientEnd, httpRoute},
+	{keyURLFull, clientEnd, urlFull},
+	{keyURLPath, serverEnd, urlPath},
+	{keyURLScheme, serverEnd, urlScheme},
+	{keyServerAddress, bothEnds, serverAddress},
+	{keyServerPort, bothEnds, serverPort},
+	{keyClientAddress, serverEnd, clientAddress},
+	{keyClientPort, serverEnd, clientPort},
+	{keyNetProtocol, bothEnds, constant("http")},
+	{keyNetVersion, bothEnds, httpVersion},
+	{keyHTTPUpgrade, bothEnds, httpUpgrade},
+}
+
+// dnsRows are OpenTelemetry's registry "DNS".
+var dnsRows = []row{
+	{keyDNSQuestion, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(dnsOf(l).Name) }},
+	{keyDNSType, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(dnsType(l)) }},
+	{keyDNSAnswers, bothEnds, dnsAnswers},
+	{keyDNSCode, bothEnds, dnsCode},
+	{keyServerAddress, bothEnds, serverAddress},
+	{keyServerPort, bothEnds, serverPort},
+	{keyNetProtocol, bothEnds, constant("dns")},
+}
+
+// tlsRows are OpenTelemetry's registry "TLS".
+var tlsRows = []row{
+	{keyServerAddress, bothEnds, tlsServer},
+	{keyServerPort, bothEnds, serverPort},
+	{keyTLSProtocol, bothEnds, constant("tls")},
+	{keyTLSVersion, bothEnds, tlsVersion},
+	{keyTLSCipher, bothEnds, tlsCipher},
+	{keyTLSNext, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(tlsOf(l).Chosen) }},
+	{keyTLSResumed, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return truth(tlsOf(l).Resumed) }},
+	{keyTLSEstablished, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return truth(l.Exchange.Status == 0) }},
+	{keyTLSJA4, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(tlsOf(l).JA4) }},
+	{keyTLSOffered, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return texts(tlsOf(l).ALPN) }},
+	{keyTLSECH, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return onlyTrue(tlsOf(l).ECH) }},
+}
+
+// everySpan is what the spans of all protocols tell.
+var everySpan = []row{
+	{keyNetTransport, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(l.Exchange.Transport.String()) }},
+	{keyNetType, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return networkType(l.Exchange.Local.Addr()) }},
+	{keyNetPeerAddress, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return address(l.Server.Addr) }},
+	{keyNetPeerPort, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return port(l.Server.Addr) }},
+	{keyNetPeerAddress, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return address(l.Client.Addr) }},
+	{keyNetPeerPort, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return port(l.Client.Addr) }},
+	{keyPeerName, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return peerName(l.Server.Workload) }},
+	{keyPeerNamespace, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return peerNamespace(l.Server.Workload) }},
+	{keyPeerName, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return peerName(l.Client.Workload) }},
+	{keyPeerNamespace, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return peerNamespace(l.Client.Workload) }},
+	{keyProcessPID, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return some(uint64(l.Client.PID)) }},
+	{keyProcessCommand, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Client.Comm.String()) }},
+	{keyProcessPID, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return some(uint64(l.Server.PID)) }},
+	{keyProcessCommand, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Server.Comm.String()) }},
+	{keyVia, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Server.Via) }},
+	{keyVia, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Client.Via) }},
+	{keyRequestBytes, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return some(l.Exchange.RequestBytes) }},
+	{keyResponseBytes, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return some(l.Exchange.ResponseBytes) }},
+	{keyWhy, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(l.Exchange.Why.String()) }},
+}
+
+// constant is a value that all spans of a protocol have.
+func constant(s string) func(*flow.L7) *commonpb.AnyValue {
+	return func(*flow.L7) *commonpb.AnyValue { return text(s) }
+}
+
+// some is nil for 0, which stands for what is not known.
+func some(n uint64) *commonpb.AnyValue {
+	if n == 0 {
+		return nil
+	}
+	return number(int64(min(n, 1<<63-1)))
+}
+
+func onlyTrue(b bool) *commonpb.AnyValue {
+	if !b {
+		return nil
+	}
+	return truth(true)
+}
+
+func peerName(w *flow.Workload) *commonpb.AnyValue {
+	if w == nil {
+		return nil
+	}
+	name, _ := serviceName(w)
+	return text(name)
+}
+
+func peerNamespace(w *flow.Workload) *commonpb.AnyValue {
+	if w == nil {
+		return nil
+	}
+	return text(w.Namespace)
+}
+
+// serverAddress is the name by which the client found the server, else its address.
+func serverAddress(l *flow.L7) *commonpb.AnyValue {
+	if len(l.Server.Names) > 0 {
+		return text(l.Server.Names[0])
+	}
+	return address(l.Server.Addr)
+}
+
+func serverPort(l *flow.L7) *commonpb.AnyValue    { return some(uint64(l.Exchange.Port)) }
+func clientAddress(l *flow.L7) *commonpb.AnyValue { return address(l.Client.Addr) }
+func clientPort(l *flow.L7) *commonpb.AnyValue    { return port(l.Client.Addr) }
+
+// decimal is what strconv gives.
+func decimal(n uint16) string { return strconv.Itoa(int(n)) }
