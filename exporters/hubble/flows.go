@@ -32,7 +32,8 @@ var ErrBusy = errors.New("too many clients read flows; try again later")
 // Sizes of the answer: number is the newest n that pass the filters, with first
 // the oldest; since begins at a time and beats number as the start; until ends
 // the answer; follow goes on with new records, and without number or since
-// shows those alone.
+// shows those alone. What the ring has no more comes from Config.Past: it is told
+// once, before what the ring has.
 func (o *Observer) Flows(ctx context.Context, req *observerpb.GetFlowsRequest, send Send) error {
 	q, err := newQuery(&o.cfg, req)
 	if err != nil {
@@ -87,24 +88,26 @@ type stream struct {
 	lastLoss time.Time
 }
 
-// history sends what is wanted of the ring.
+// history sends what is wanted of the past and of the ring.
 func (s *stream) history(v view) error {
 	q := s.q
-	start := 0
+	start, before := 0, uint64(math.MaxUint64) // flows of the past that are wanted
 	switch {
-	case q.first && !q.hasSince():
 	case q.hasSince():
 		start = v.from(q.since)
+	case q.first:
 	case (q.follow || q.want.Snapshot) && q.number == 0:
 		return nil
-	case q.number > 0 && (q.number < uint64(v.n) || !q.filters.Empty()):
-		start = s.newest(v)
+	case q.number > 0 && q.number < math.MaxUint64:
+		var n uint64
+		start, n = s.newest(v)
+		before = q.number - n
+	}
+	if err := s.past(v, before); err != nil {
+		return err
 	}
 	var r flow.Record
-	for i := start; i < v.n; i++ {
-		if q.number > 0 && s.sent >= q.number && !q.follow {
-			break
-		}
+	for i := start; i < v.n && !s.enough(); i++ {
 		v.at(i, &r)
 		if err := s.record(&r); err != nil {
 			return err
@@ -113,10 +116,11 @@ func (s *stream) history(v view) error {
 	return s.pastLosses()
 }
 
-// newest is where the newest q.number records that are wanted begin.
-func (s *stream) newest(v view) int {
+// newest is where the newest q.number records that are wanted begin, and how many
+// there are.
+func (s *stream) newest(v view) (start int, n uint64) {
 	var r flow.Record
-	i, n := v.n, uint64(0)
+	i := v.n
 	for i > 0 && n < s.q.number {
 		if i%chunk == 0 && s.ctx.Err() != nil {
 			break
@@ -127,7 +131,7 @@ func (s *stream) newest(v view) int {
 			n++
 		}
 	}
-	return i
+	return i, n
 }
 
 // pastLosses tells of losses in the time that the answer covers.

@@ -37,6 +37,10 @@ type Config struct {
 	// goroutine, and yield does not block. nil refuses such clients.
 	Live func(yield func(*flow.Record) bool)
 
+	// Past is what is kept beyond the ring. It takes the same records as the
+	// Observer, with the same NodeName. nil keeps nothing.
+	Past Past
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }

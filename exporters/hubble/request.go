@@ -29,6 +29,7 @@ type query struct {
 	number        uint64 // 0 is no limit
 	since, until  int64  // ns since the Unix epoch
 	filters       *filter.Set
+	allow         []*flowpb.FlowFilter // what filters was made of
 	mask          *mask
 	conv          *convert.Converter
 }
@@ -62,6 +63,7 @@ func newQuery(cfg *Config, req *observerpb.GetFlowsRequest) (q *query, err error
 	if q.filters, err = filter.Compile(req.GetWhitelist(), req.GetBlacklist()); err != nil {
 		return nil, &RequestError{err}
 	}
+	q.allow = req.GetWhitelist()
 	if q.mask, err = newMask(req.GetFieldMask()); err != nil {
 		return nil, &RequestError{err}
 	}

@@ -1,6 +1,7 @@
 package hubble
 
 import (
+	"math"
 	"slices"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -17,9 +18,10 @@ type ring struct {
 	max    int
 	sealed []*pack.Batch // each of chunk records, oldest first
 	open   pack.Packer
+	gone   int64 // latest time of the records that were rotated out
 }
 
-func newRing(records int) ring { return ring{max: records} }
+func newRing(records int) ring { return ring{max: records, gone: math.MinInt64} }
 
 func (r *ring) add(rec *flow.Record) {
 	r.open.Add(rec)
@@ -28,6 +30,8 @@ func (r *ring) add(rec *flow.Record) {
 	}
 	r.sealed = append(r.sealed, r.open.Seal())
 	for (len(r.sealed)-1)*chunk >= r.max {
+		_, last := r.sealed[0].Times()
+		r.gone = max(r.gone, last)
 		r.sealed[0] = nil
 		r.sealed = r.sealed[1:]
 	}
@@ -37,7 +41,7 @@ func (r *ring) add(rec *flow.Record) {
 func (r *ring) len() int { return min(r.max, len(r.sealed)*chunk+r.open.Len()) }
 
 func (r *ring) view() view {
-	v := view{batches: slices.Clone(r.sealed)}
+	v := view{batches: slices.Clone(r.sealed), gone: r.gone}
 	total := len(r.sealed) * chunk
 	if r.open.Len() > 0 {
 		v.batches = append(v.batches, r.open.View())
@@ -45,14 +49,20 @@ func (r *ring) view() view {
 	}
 	v.n = min(total, r.max)
 	v.skip = total - v.n
+	var old flow.Record
+	for i := range v.skip {
+		v.batches[i/chunk].At(i%chunk, &old)
+		v.gone = max(v.gone, old.Time)
+	}
 	return v
 }
 
 // view is the ring at one moment: immutable, safe for many goroutines.
 type view struct {
 	batches []*pack.Batch
-	skip    int // records of the first batch that are too old
+	skip    int // records of the first batches that are too old
 	n       int
+	gone    int64 // latest time of the records before those of the view; math.MinInt64 where there were none
 }
 
 // at unpacks record i, counted from the oldest, into r.

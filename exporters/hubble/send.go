@@ -42,7 +42,7 @@ func (s *stream) record(r *flow.Record) error {
 			s.rest.Known(r.L7.Exchange)
 		}
 	}
-	return s.sendFlow(r, f)
+	return s.sendFlow(r.Time, f)
 }
 
 // tally sends a tally, or what of it is not shown otherwise, whole whatever the
@@ -60,12 +60,12 @@ func (s *stream) tally(r *flow.Record) error {
 	}
 	f := s.q.conv.Flow(r)
 	s.q.conv.Extend(f, r)
-	return s.sendFlow(r, f)
+	return s.sendFlow(r.Time, f)
 }
 
-func (s *stream) sendFlow(r *flow.Record, f *flowpb.Flow) error {
+func (s *stream) sendFlow(at int64, f *flowpb.Flow) error {
 	res := &observerpb.GetFlowsResponse{
-		NodeName: s.o.cfg.NodeName, Time: timestamppb.New(time.Unix(0, r.Time)),
+		NodeName: s.o.cfg.NodeName, Time: timestamppb.New(time.Unix(0, at)),
 		ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f},
 	}
 	if err := s.send(res); err != nil {

@@ -1,0 +1,213 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
+)
+
+// maxOperations bounds what is counted in memory: workload pairs and operations of
+// the minutes that fill.
+const maxOperations = 8192
+
+// other is whom and what is counted together where there is no room for names.
+const other = "other"
+
+// operation is whom a row of the table red is about.
+type operation struct {
+	minute         int64 // since the Unix epoch
+	protocol       flow.L7Protocol
+	client, server string
+	method, route  string
+}
+
+// numbers are what such a row counts.
+type numbers struct {
+	requests, errors uint64
+	sent, received   uint64
+	latencies        l7.Histogram
+	dirty            bool // not all of it is written
+	merged           bool // what the table had of it is counted in
+}
+
+func (n *numbers) add(t *flow.Tally, failed bool) {
+	n.requests += t.Count
+	if failed {
+		n.errors += t.Count
+	}
+	n.sent += t.RequestBytes
+	n.received += t.ResponseBytes
+	if t.Status != flow.NoAnswer {
+		n.latencies.Add(t.Bucket, t.Count, t.Latency)
+	}
+	n.dirty = true
+}
+
+// minutes are the numbers of the minutes that fill. The zero value is empty.
+type minutes struct {
+	rows   map[operation]*numbers
+	change time.Time // since when something waits to be written
+	dirty  bool
+}
+
+// add counts a tally. It gives how many exchanges had to be counted under other
+// names.
+func (m *minutes) add(at int64, l *flow.L7) (unnamed uint64) {
+	if m.rows == nil {
+		m.rows = make(map[operation]*numbers)
+	}
+	key := operation{at / int64(time.Minute), l.Protocol, name(l.Client), name(l.Server), valid(l.Method), valid(l.Route)}
+	n := m.rows[key]
+	if n == nil && len(m.rows) >= maxOperations {
+		unnamed = l.Tally.Count
+		key = operation{key.minute, l.Protocol, other, other, "", other}
+		n = m.rows[key]
+	}
+	if n == nil {
+		n = new(numbers)
+		m.rows[key] = n
+	}
+	n.add(l.Tally, l.Error)
+	m.dirty = true
+	return unnamed
+}
+
+// name is how an end is called: its workload, else its name or address.
+func name(e flow.Endpoint) string {
+	switch {
+	case e.Workload != nil && e.Workload.Runtime != flow.RuntimeWorld:
+		return valid(e.Workload.String())
+	case len(e.Names) > 0:
+		return valid(e.Names[0])
+	case e.Addr.Addr().IsValid():
+		return e.Addr.Addr().String()
+	}
+	return other
+}
+
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// due tells whether numbers have waited long enough to be written.
+func (m *minutes) due(now time.Time) bool {
+	if !m.dirty {
+		m.change = time.Time{}
+		return false
+	}
+	if m.change.IsZero() {
+		m.change = now
+	}
+	return now.Sub(m.change) >= flushAfter
+}
+
+// write writes the rows that have changed.
+func (m *minutes) write(ctx context.Context, tx *sql.Tx) error {
+	if !m.dirty {
+		return nil
+	}
+	find, err := tx.PrepareContext(ctx, "SELECT requests, errors, sent, received, duration, latencies FROM red WHERE "+
+		"minute = ? AND protocol = ? AND client = ? AND server = ? AND method = ? AND route = ?")
+	if err != nil {
+		return err
+	}
+	defer find.Close()
+	put, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO red VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for k, n := range m.rows {
+		if !n.dirty {
+			continue
+		}
+		key := []any{k.minute, k.protocol, k.client, k.server, k.method, k.route}
+		if !n.merged { // an earlier run, or a tally that comes late, finds its minute there
+			var have numbers
+			err := have.scan(find.QueryRowContext(ctx, key...))
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			n.merge(&have)
+			n.merged = true
+		}
+		if _, err := put.ExecContext(ctx, append(key, n.values()...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushed forgets the minutes that are over, where they were written.
+func (m *minutes) flushed(now time.Time, written bool) {
+	m.change = time.Time{}
+	if !written {
+		// What was merged is not: the transaction was undone, but the sum is right.
+		return
+	}
+	m.dirty = false
+	over := now.Unix()/60 - 1
+	for k, n := range m.rows {
+		n.dirty = false
+		if k.minute < over {
+			delete(m.rows, k)
+		}
+	}
+}
+
+func (n *numbers) merge(o *numbers) {
+	n.requests += o.requests
+	n.errors += o.errors
+	n.sent += o.sent
+	n.received += o.received
+	n.latencies.Merge(&o.latencies)
+}
+
+// values are the columns behind the key.
+func (n *numbers) values() []any {
+	return []any{int64(n.requests), int64(n.errors), int64(n.sent), int64(n.received), int64(n.latencies.Sum), packHistogram(&n.latencies)}
+}
+
+// scan reads the columns behind the key, after those that before takes.
+func (n *numbers) scan(row interface{ Scan(...any) error }, before ...any) error {
+	var requests, failed, sent, received, duration int64
+	var buckets []byte
+	if err := row.Scan(append(before, &requests, &failed, &sent, &received, &duration, &buckets)...); err != nil {
+		return err
+	}
+	n.requests, n.errors, n.sent, n.received = uint64(requests), uint64(failed), uint64(sent), uint64(received)
+	return unpackHistogram(&n.latencies, uint64(duration), buckets)
+}
+
+func packHistogram(h *l7.Histogram) []byte {
+	out := []byte{} // not NULL
+	h.Buckets(func(bucket uint16, n uint64) bool {
+		out = binary.AppendUvarint(out, uint64(bucket))
+		out = binary.AppendUvarint(out, n)
+		return true
+	})
+	return out
+}
+
+var errHistogram = errors.New("latencies that cannot be read")
+
+func unpackHistogram(h *l7.Histogram, sum uint64, b []byte) error {
+	for len(b) > 0 {
+		bucket, i := binary.Uvarint(b)
+		if i <= 0 || bucket > 1<<15 {
+			return errHistogram
+		}
+		n, j := binary.Uvarint(b[i:])
+		if j <= 0 {
+			return errHistogram
+		}
+		h.Add(uint16(bucket), n, 0)
+		b = b[i+j:]
+	}
+	h.Sum = sum
+	return nil
+}

@@ -1,0 +1,205 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed79351815/weir/collector"
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble/convert"
+)
+
+// stage is the store's name among the pipeline's stages.
+const stage = "history"
+
+// Why the store loses something.
+var (
+	lossWrite      = flow.Loss{Stage: stage, Reason: "write_failed"}    // flows whose block could not be written
+	lossEncode     = flow.Loss{Stage: stage, Reason: "encode"}          // flows that gave no message
+	lossUnreadable = flow.Loss{Stage: stage, Reason: "unreadable"}      // flows of blocks that could not be read back
+	lossOperations = flow.Loss{Stage: stage, Reason: "operations_full"} // exchanges counted under other names
+)
+
+// Config is what a Store needs to know. Path must be given.
+type Config struct {
+	Path     string        // of the file; its directory must be there
+	Age      time.Duration // what is older is deleted; 0 is 7 days
+	Size     int64         // bytes that the file and its log may take; 0 is 1 GiB, less than MinSize is MinSize
+	NodeName string        // of this host, in every flow
+	Version  string        // of weir
+	Logger   *slog.Logger  // nil discards
+	Now      func() time.Time
+}
+
+// MinSize is the smallest bound that can be kept to.
+const MinSize = 32 << 20
+
+const (
+	// flushAfter is how long a flow waits in memory at most: what a killed process loses.
+	flushAfter = 5 * time.Second
+	// walLimit is what the write-ahead log may keep between two checkpoints.
+	walLimit = 8 << 20
+)
+
+// Store is a collector.Sink. Consume writes to the disk, which may block; a
+// collector's queue stands before it. All else is safe for concurrent use.
+type Store struct {
+	*Reader
+	cfg    Config
+	db     *sql.DB // one connection
+	before int64   // the last block of earlier runs
+
+	mu       sync.Mutex // all of the following, and writing
+	convert  *convert.Converter
+	open     block
+	opened   time.Time // when the first flow of open came
+	last     int64     // the last block written
+	red      minutes
+	complain time.Time // when a failure to write was last logged
+}
+
+var _ collector.Sink = (*Store)(nil)
+
+// Open opens the file or makes it. A damaged one is set aside as PATH.damaged, with
+// a warning, and a new one begun. The error is ErrNewer, wrapped, for a file that a
+// newer weir has made. Close must be called at the end.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Age <= 0 {
+		cfg.Age = 7 * 24 * time.Hour
+	}
+	if cfg.Size == 0 {
+		cfg.Size = 1 << 30
+	}
+	cfg.Size = max(cfg.Size, MinSize)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s, err := openStore(cfg)
+	if err != nil && damaged(err) {
+		aside, aerr := setAside(cfg.Path)
+		if aerr != nil {
+			return nil, errors.Join(fmt.Errorf("history %s: %w", cfg.Path, err), aerr)
+		}
+		cfg.Logger.Warn("the history is damaged: it was set aside, and a new one begun", "file", aside, "error", err)
+		s, err = openStore(cfg)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("history %s: %w", cfg.Path, err)
+	}
+	return s, nil
+}
+
+func openStore(cfg Config) (s *Store, err error) {
+	db, err := open(cfg.Path, false)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	s = &Store{cfg: cfg, db: db, convert: convert.New(cfg.NodeName, cfg.Version)}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	if err := migrate(db); err != nil {
+		return nil, err
+	}
+	if _, err := db.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", cfg.Size/pageSize)); err != nil {
+		return nil, err
+	}
+	if err := db.QueryRow("SELECT coalesce(max(id), 0) FROM blocks").Scan(&s.before); err != nil {
+		return nil, err
+	}
+	s.last = s.before
+	s.Reader, err = openReader(cfg.Path)
+	return s, err
+}
+
+// Name is the stage of the store's losses.
+func (s *Store) Name() string { return stage }
+
+// Consume keeps the flows of a batch and counts its exchanges. What cannot be
+// written is counted, not told: it never fails.
+func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range batch {
+		switch r := &batch[i]; {
+		case r.Kind == flow.RecordUpdate:
+			// How a living flow's numbers grow is told by its end.
+		case r.Kind != flow.RecordL7:
+			s.keep(ctx, r)
+		case r.L7 == nil:
+		case r.L7.Exchange != nil:
+			s.keep(ctx, r)
+		case r.L7.Tally != nil:
+			s.lost(lossOperations, s.red.add(r.Time, r.L7))
+		}
+	}
+	return nil
+}
+
+// keep puts a record into the open block, which it writes once it is full.
+func (s *Store) keep(ctx context.Context, r *flow.Record) {
+	f := s.convert.Flow(r)
+	s.convert.Extend(f, r)
+	if err := s.open.add(r.Time, f); err != nil {
+		s.lost(lossEncode, 1)
+		return
+	}
+	if s.open.flows == 1 {
+		s.opened = s.cfg.Now()
+	}
+	if s.open.flows == blockFlows {
+		s.flush(ctx)
+	}
+}
+
+// Run writes what waits for long, and deletes what is old or too much, until ctx is
+// done. It is called once, and ended before Close.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.tend(ctx)
+		}
+	}
+}
+
+// tend is what there is to do once a second.
+func (s *Store) tend(ctx context.Context) {
+	s.mu.Lock()
+	now := s.cfg.Now()
+	if s.open.flows > 0 && now.Sub(s.opened) >= flushAfter || s.red.due(now) {
+		s.flush(ctx)
+	}
+	s.mu.Unlock()
+	if err := s.retain(ctx, now); err != nil && ctx.Err() == nil {
+		s.mu.Lock()
+		s.warn("old history could not be deleted", 0, err)
+		s.mu.Unlock()
+	}
+}
+
+// Close writes what is in memory and closes the file.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush(context.Background())
+	return errors.Join(s.Reader.Close(), s.db.Close())
+}
+
+// Path is that of the file.
+func (s *Store) Path() string { return s.cfg.Path }
