@@ -65,8 +65,8 @@ func twice(all []*Policy) (problems Problems) {
 	for _, p := range all {
 		key := string(p.Kind) + " " + p.String()
 		if f, ok := first[key]; ok {
-			problems = append(problems, Problem{Error, p.Pos, p.String(),
-				fmt.Sprintf("%s %q is there twice, first in %s", p.Kind, p, f.Pos)})
+			problems = append(problems, Problem{Severity: Error, Pos: p.Pos, Policy: p.String(),
+				Text: fmt.Sprintf("%s %q is there twice, first in %s", p.Kind, p, f.Pos)})
 			continue
 		}
 		first[key] = p

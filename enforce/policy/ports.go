@@ -214,3 +214,9 @@ func (p Port) blocks(named uint16) []block {
 	}
 	return []block{{p.Port, 16}}
 }
+
+// portOf reads the port that a label gives.
+func portOf(s string) (uint16, bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err == nil && n > 0
+}

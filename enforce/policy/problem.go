@@ -43,6 +43,8 @@ type Problem struct {
 	Pos      Pos
 	Policy   string // "namespace/name"; empty where none is known yet
 	Text     string
+
+	onWorkloads bool // would be none with other workloads
 }
 
 // String is `web.yaml:14:7: unknown field "metod"; did you mean "method"?`, with

@@ -192,9 +192,9 @@ type labels struct {
 
 func newLabels(namespace string, host bool, values map[string]string) *labels {
 	l := &labels{namespace: namespace, host: host, values: values, any: map[string][]string{}}
-	for k, v := range values {
+	for _, k := range keys(values) {
 		_, key := splitKey(k)
-		l.any[key] = append(l.any[key], v)
+		l.any[key] = append(l.any[key], values[k])
 	}
 	if namespace != "" && len(l.any[namespaceKey]) == 0 {
 		l.any[namespaceKey] = []string{namespace}
