@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed79351815/weir/cmd/weir/settings"
+	"github.com/seed79351815/weir/exporters/otel"
 )
 
 const (
@@ -39,6 +40,7 @@ type config struct {
 	hubbleCA      string
 	metricsListen string
 	metricsBudget int
+	otlp          otel.Settings
 
 	metricsWebConfig string
 	metricsLabels    string
@@ -83,6 +85,7 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.metricsListen, "metrics-listen", "127.0.0.1:9934", "`address` of the Prometheus endpoint; empty for none")
 	fs.StringVar(&c.metricsWebConfig, "metrics-web-config", "", "`file` with TLS and basic authentication for the endpoint, as Prometheus's own exporters take it")
 	intVar(fs, &c.metricsBudget, "metrics-budget", 10, 1<<20, "series of each metric")
+	c.otlpFlags(fs)
 	labelsVar(fs, &c.metricsLabels, "metrics-labels", func(s string) error { return labelsError(s, "") },
 		"labels to add to both ends of each series: owner, owner_kind, runtime, image, container, label:KEY; separated by commas")
 	labelsVar(fs, &c.metricsOmit, "metrics-omit", func(s string) error { return labelsError("", s) },

@@ -13,6 +13,7 @@ import (
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
+	"github.com/seed79351815/weir/exporters/otel"
 	"github.com/seed79351815/weir/exporters/prom"
 )
 
@@ -27,6 +28,7 @@ type daemon struct {
 	meter    *meter
 	prom     *prom.Exporter
 	observer *hubble.Observer
+	otlp     *otel.Exporter // nil where nothing is sent
 	ready    atomic.Bool
 }
 
@@ -38,6 +40,10 @@ func (a *app) newDaemon() (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
+	if d.kept, err = a.openKept(); err != nil {
+		listen.close()
+		return nil, err
+	}
 	b := thisBuild()
 	labels, err := prom.ParseLabels(a.cfg.metricsLabels, a.cfg.metricsOmit)
 	if err != nil {
@@ -49,10 +55,18 @@ func (a *app) newDaemon() (*daemon, error) {
 	})
 	d.observer = hubble.NewObserver(hubble.Config{
 		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
-		Health: d.health, Live: d.living,
+		Health: d.health, Live: d.living, Past: d.kept.past(),
 	})
+	sinks := []collector.Sink{d.prom, d.observer, d.meter}
+	if d.otlp, err = a.openOTLP(d.health); err != nil {
+		listen.close()
+		return nil, fmt.Errorf("OTLP: %w", err)
+	}
+	if d.otlp != nil {
+		sinks = append(sinks, d.otlp)
+	}
 	// What the sinks ask for is there before the first of them is fed.
-	d.feed, err = a.openCapture(nil, d.prom, d.observer, d.meter)
+	d.feed, err = a.openCapture(nil, sinks...)
 	if err != nil {
 		listen.close()
 		return nil, err
@@ -69,8 +83,9 @@ func (d *daemon) serve(ctx context.Context) error {
 	handler, err := d.prom.Handler(d.readiness)
 	if err != nil {
 		d.listen.close()
-		return errors.Join(err, d.feed.close())
+		return errors.Join(err, d.feed.close(), d.kept.close())
 	}
+	defer d.startOTLP(ctx)()
 	n := notifier{d.app.log}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -80,6 +95,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 		return err
 	})
+	g.Go(func() error { return d.kept.run(gctx) })
 	g.Go(func() error { return d.serveControl(gctx) })
 	if d.listen.hubble != nil {
 		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
@@ -100,14 +116,20 @@ func (d *daemon) serve(ctx context.Context) error {
 	<-gctx.Done()
 	d.ready.Store(false)
 	n.stopping()
-	return g.Wait()
+	return errors.Join(g.Wait(), d.kept.close())
 }
 
-// health is the pipeline's account with that of the observer's clients.
+// health is the pipeline's account with those of the observer's clients and of what
+// is sent.
 func (d *daemon) health() collector.Health {
 	h := d.feed.Health()
 	for l, n := range d.observer.Lost() {
 		h.Lost[l] += n
+	}
+	if d.otlp != nil {
+		for l, n := range d.otlp.Lost() {
+			h.Lost[l] += n
+		}
 	}
 	return h
 }

@@ -19,9 +19,8 @@ import (
 
 const prefix = "OTEL_EXPORTER_OTLP_"
 
-// ports of OTLP's two protocols.
 const (
-	grpcPort       = "4317"
+	grpcPort       = "4317" // OTLP's, where gRPC is spoken
 	defaultTimeout = 10 * time.Second
 )
 
@@ -38,7 +37,7 @@ func (v variables) endpoint(s *signal, set *Settings) (*Endpoint, error) {
 	own, all := of(s, "ENDPOINT")
 	name, raw := v.get(own, all)
 	if set.Endpoint != "" {
-		name, raw = "OTLP endpoint", set.Endpoint
+		name, raw = "endpoint", set.Endpoint
 	}
 	if raw == "" {
 		return nil, nil
@@ -94,8 +93,8 @@ func parseEndpoint(raw string, insecure bool) (*url.URL, error) {
 func (v variables) protocol(e *Endpoint, s *signal, set *Settings, u *url.URL) error {
 	own, all := of(s, "PROTOCOL")
 	name, value := v.get(own, all)
-	if set.Protocol != "" {
-		name, value = "OTLP protocol", set.Protocol
+	if set.Protocol != "" && set.Protocol != Auto {
+		name, value = "protocol", set.Protocol
 	}
 	switch {
 	case value == string(GRPC), value == "" && u.Port() == grpcPort:
@@ -145,7 +144,7 @@ func (v variables) headers(e *Endpoint, s *signal, set *Settings) error {
 	}
 	data, err := readBounded(set.HeadersFile)
 	if err != nil {
-		return fmt.Errorf("OTLP headers: %w", err)
+		return fmt.Errorf("headers: %w", err)
 	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for n := 1; lines.Scan(); n++ {
@@ -155,10 +154,10 @@ func (v variables) headers(e *Endpoint, s *signal, set *Settings) error {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return fmt.Errorf("OTLP headers %s:%d: expected name=value", set.HeadersFile, n)
+			return fmt.Errorf("headers %s:%d: expected name=value", set.HeadersFile, n)
 		}
 		if err := e.header(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
-			return fmt.Errorf("OTLP headers %s:%d: %w", set.HeadersFile, n, err)
+			return fmt.Errorf("headers %s:%d: %w", set.HeadersFile, n, err)
 		}
 	}
 	return lines.Err()
@@ -202,22 +201,22 @@ func (v variables) tls(e *Endpoint, s *signal, set *Settings) error {
 	if ca != "" {
 		pem, err := readBounded(ca)
 		if err != nil {
-			return fmt.Errorf("OTLP authorities: %w", err)
+			return fmt.Errorf("authorities: %w", err)
 		}
 		e.TLS.RootCAs = x509.NewCertPool()
 		if !e.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("OTLP authorities %s: no certificate in it", ca)
+			return fmt.Errorf("authorities %s: no certificate in it", ca)
 		}
 	}
 	if cert == "" && key == "" {
 		return nil
 	}
 	if cert == "" || key == "" {
-		return errors.New("OTLP client certificate: it takes a certificate and its key")
+		return errors.New("client certificate: it takes a certificate and its key")
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return fmt.Errorf("OTLP client certificate: %w", err)
+		return fmt.Errorf("client certificate: %w", err)
 	}
 	e.TLS.Certificates = []tls.Certificate{pair}
 	return nil

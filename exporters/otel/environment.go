@@ -13,12 +13,15 @@ import (
 // OpenTelemetry's environment; what is not goes before it, for all signals.
 type Settings struct {
 	Endpoint    string
-	Protocol    string
+	Protocol    string   // or Auto
 	Signals     []string // traces, metrics, logs
 	HeadersFile string   // one name=value a line
 	CA          string   // PEM files
 	Cert, Key   string
 }
+
+// Auto leaves the protocol to OpenTelemetry's environment and the endpoint's port.
+const Auto = "auto"
 
 // variables are OpenTelemetry's, as os.LookupEnv gives them. An empty one is as if
 // it were not there, as its specification says.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,6 +137,23 @@ func (cfg Config) withDefaults() Config {
 		cfg.Logger = slog.Default()
 	}
 	return cfg
+}
+
+// Signals are the names of what can be sent, as OpenTelemetry has them.
+func Signals() []string { return []string{traceSignal.name, metricSignal.name, logSignal.name} }
+
+// String says where what is sent.
+func (e *Exporter) String() string {
+	var parts []string
+	for _, x := range []struct {
+		signal *signal
+		to     *Endpoint
+	}{{&traceSignal, e.cfg.Traces}, {&metricSignal, e.cfg.Metrics}, {&logSignal, e.cfg.Logs}} {
+		if x.to != nil {
+			parts = append(parts, fmt.Sprintf("%s to %s by %s", x.signal.name, x.to.URL, x.to.Protocol))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Name is the stage of the exporter's losses.
