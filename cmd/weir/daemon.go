@@ -40,10 +40,6 @@ func (a *app) newDaemon() (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
-	if d.kept, err = a.openKept(); err != nil {
-		listen.close()
-		return nil, err
-	}
 	b := thisBuild()
 	labels, err := prom.ParseLabels(a.cfg.metricsLabels, a.cfg.metricsOmit)
 	if err != nil {
@@ -55,7 +51,7 @@ func (a *app) newDaemon() (*daemon, error) {
 	})
 	d.observer = hubble.NewObserver(hubble.Config{
 		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
-		Health: d.health, Live: d.living, Past: d.kept.past(),
+		Health: d.health, Live: d.living,
 	})
 	sinks := []collector.Sink{d.prom, d.observer, d.meter}
 	if d.otlp, err = a.openOTLP(d.health); err != nil {
@@ -83,7 +79,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	handler, err := d.prom.Handler(d.readiness)
 	if err != nil {
 		d.listen.close()
-		return errors.Join(err, d.feed.close(), d.kept.close())
+		return errors.Join(err, d.feed.close())
 	}
 	defer d.startOTLP(ctx)()
 	n := notifier{d.app.log}
@@ -95,7 +91,6 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 		return err
 	})
-	g.Go(func() error { return d.kept.run(gctx) })
 	g.Go(func() error { return d.serveControl(gctx) })
 	if d.listen.hubble != nil {
 		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
@@ -116,7 +111,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	<-gctx.Done()
 	d.ready.Store(false)
 	n.stopping()
-	return errors.Join(g.Wait(), d.kept.close())
+	return g.Wait()
 }
 
 // health is the pipeline's account with those of the observer's clients and of what
