@@ -45,6 +45,14 @@ type config struct {
 	metricsWebConfig string
 	metricsLabels    string
 	metricsOmit      string
+
+	history         time.Duration
+	historySize     settings.Size
+	flowLog         string
+	flowLogSize     settings.Size
+	flowLogAge      time.Duration
+	flowLogKeep     int
+	flowLogCompress bool
 }
 
 // commonFlags are on every command.
@@ -90,6 +98,7 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 		"labels to add to both ends of each series: owner, owner_kind, runtime, image, container, label:KEY; separated by commas")
 	labelsVar(fs, &c.metricsOmit, "metrics-omit", func(s string) error { return labelsError("", s) },
 		"labels to leave empty, such as http_route; separated by commas")
+	c.keptFlags(fs)
 }
 
 // allFlags are every setting there is.

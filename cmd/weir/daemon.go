@@ -28,6 +28,7 @@ type daemon struct {
 	meter    *meter
 	prom     *prom.Exporter
 	observer *hubble.Observer
+	kept     *kept
 	otlp     *otel.Exporter // nil where nothing is sent
 	ready    atomic.Bool
 }
@@ -40,6 +41,10 @@ func (a *app) newDaemon() (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
+	if d.kept, err = a.openKept(); err != nil {
+		listen.close()
+		return nil, err
+	}
 	b := thisBuild()
 	labels, err := prom.ParseLabels(a.cfg.metricsLabels, a.cfg.metricsOmit)
 	if err != nil {
@@ -51,9 +56,9 @@ func (a *app) newDaemon() (*daemon, error) {
 	})
 	d.observer = hubble.NewObserver(hubble.Config{
 		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
-		Health: d.health, Live: d.living,
+		Health: d.health, Live: d.living, Past: d.kept.past(),
 	})
-	sinks := []collector.Sink{d.prom, d.observer, d.meter}
+	sinks := append(d.kept.sinks(), d.prom, d.observer, d.meter)
 	if d.otlp, err = a.openOTLP(d.health); err != nil {
 		listen.close()
 		return nil, fmt.Errorf("OTLP: %w", err)
@@ -65,7 +70,7 @@ func (a *app) newDaemon() (*daemon, error) {
 	d.feed, err = a.openCapture(nil, sinks...)
 	if err != nil {
 		listen.close()
-		return nil, err
+		return nil, errors.Join(err, d.kept.close())
 	}
 	d.programs = d.feed.capture.Attached()
 	for _, err := range d.feed.capture.Absent() {
@@ -79,7 +84,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	handler, err := d.prom.Handler(d.readiness)
 	if err != nil {
 		d.listen.close()
-		return errors.Join(err, d.feed.close())
+		return errors.Join(err, d.feed.close(), d.kept.close())
 	}
 	defer d.startOTLP(ctx)()
 	n := notifier{d.app.log}
@@ -91,6 +96,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 		return err
 	})
+	g.Go(func() error { return d.kept.run(gctx) })
 	g.Go(func() error { return d.serveControl(gctx) })
 	if d.listen.hubble != nil {
 		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
@@ -111,7 +117,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	<-gctx.Done()
 	d.ready.Store(false)
 	n.stopping()
-	return g.Wait()
+	return errors.Join(g.Wait(), d.kept.close())
 }
 
 // health is the pipeline's account with those of the observer's clients and of what
@@ -126,6 +132,7 @@ func (d *daemon) health() collector.Health {
 			h.Lost[l] += n
 		}
 	}
+	d.kept.addLost(h.Lost)
 	return h
 }
 

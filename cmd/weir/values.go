@@ -77,6 +77,49 @@ func durationVar(fs *pflag.FlagSet, p *time.Duration, name string, low, high tim
 	}, name, usage)
 }
 
+// ageVar is a flag for a time of days too, such as 7d, up to high. 0 is allowed.
+func ageVar(fs *pflag.FlagSet, p *time.Duration, name string, high time.Duration, usage string) {
+	const day = 24 * time.Hour
+	fs.Var(value{
+		set: func(s string) error {
+			d, err := time.ParseDuration(s)
+			if days, ok := strings.CutSuffix(s, "d"); ok {
+				var n uint64
+				n, err = strconv.ParseUint(days, 10, 16)
+				d = time.Duration(n) * day
+			}
+			if err != nil || d < 0 || d > high {
+				return fmt.Errorf("expected a time up to %dd, such as 12h or 7d", high/day)
+			}
+			*p = d
+			return nil
+		},
+		get: func() string {
+			if *p > 0 && *p%day == 0 {
+				return fmt.Sprintf("%dd", *p/day)
+			}
+			return p.String()
+		},
+		typ: "time",
+	}, name, usage)
+}
+
+// sizeVar is a flag for a size from low to high.
+func sizeVar(fs *pflag.FlagSet, p *settings.Size, name string, low, high settings.Size, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			var z settings.Size
+			if err := z.Set(s); err != nil || z < low || z > high {
+				return fmt.Errorf("expected a size from %s to %s", &low, &high)
+			}
+			*p = z
+			return nil
+		},
+		get: func() string { return p.String() },
+		typ: "size",
+	}, name, usage)
+}
+
 // powerVar is a flag for a size that is a power of two.
 func powerVar(fs *pflag.FlagSet, p *settings.Size, name string, low, high settings.Size, usage string) {
 	fs.Var(value{
