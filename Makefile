@@ -94,7 +94,7 @@ bench: ## run the benchmarks (BENCHTIME=1x for a glance; those with a kernel as 
 
 .PHONY: generate
 generate: ## compile the BPF programs again (needs clang-19, llvm-strip-19, libbpf-dev)
-	go generate ./bpf
+	go generate ./bpf/...
 
 .PHONY: generate-check
 generate-check: ## check that the committed BPF objects are what their source compiles to

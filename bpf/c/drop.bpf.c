@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Packets that the kernel dropped, counted by five-tuple and reason. */
+#include "event.h"
 #include "packet.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>

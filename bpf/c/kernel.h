@@ -26,6 +26,9 @@ typedef __s32 s32;
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_MPTCP 262
 
+#define SOCK_STREAM 1 /* include/linux/net.h */
+#define SOCK_DGRAM 2
+
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD
 
@@ -93,13 +96,19 @@ struct sock_common {
 
 struct kernfs_node {
 	u64 id;
+	const char *name;
 };
 
 struct cgroup_root {
 	int hierarchy_id;
 };
 
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
 struct cgroup {
+	struct cgroup_subsys_state self; /* the first member: a parent's is its cgroup */
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
 };

@@ -8,7 +8,7 @@
 #include "dns_datagram.h"
 #include "l7_detect.h"
 #include "named.h"
-#include "packet.h"
+#include "skb_header.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -17,78 +17,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define PASS 1
 
 #define DNS_PORT 53
-
-/* RFC 8200 §4: enough for what is seen; a longer chain keeps the last header's number. */
-#define MAX_EXTENSIONS 6
-
-static __always_inline int skip_extensions(struct __sk_buff *skb, struct header *h)
-{
-	u8 ext[8];
-
-#pragma unroll
-	for (int n = 0; n < MAX_EXTENSIONS; n++) {
-		switch (h->protocol) {
-		case 0:	 /* hop-by-hop */
-		case 43: /* routing */
-		case 60: /* destination options */
-			if (bpf_skb_load_bytes(skb, h->length, ext, sizeof(ext)))
-				return -1;
-			h->protocol = ext[0];
-			h->length += (ext[1] + 1) * 8;
-			break;
-		case 44: /* fragment */
-			if (bpf_skb_load_bytes(skb, h->length, ext, sizeof(ext)))
-				return -1;
-			h->protocol = ext[0];
-			h->length += 8;
-			if (ext[2] || ext[3] & 0xf8) {
-				h->fragment = 1;
-				return 0;
-			}
-			break;
-		default:
-			return 0;
-		}
-	}
-	return 0;
-}
-
-static __always_inline int read_header(struct __sk_buff *skb, struct header *h)
-{
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct ipv4 ip;
-
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
-			return -1;
-		return read_ipv4(h, &ip);
-	}
-	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6 ip;
-
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
-			return -1;
-		if (read_ipv6(h, &ip))
-			return -1;
-		return skip_extensions(skb, h);
-	}
-	return -1;
-}
-
-/* Answers become their requests, so that both are one flow. RFC 792, RFC 4443. */
-static __always_inline u8 icmp_request(u8 protocol, u8 type)
-{
-	if (protocol == IPPROTO_ICMPV6)
-		return type == 129 ? 128 : type;
-	switch (type) {
-	case 0:
-		return 8;
-	case 14:
-		return 13;
-	case 18:
-		return 17;
-	}
-	return type;
-}
 
 struct packet {
 	struct header h;

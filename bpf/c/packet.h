@@ -2,7 +2,7 @@
 /* IP headers, read from whatever holds them. RFC 791, RFC 8200. */
 #pragma once
 
-#include "event.h"
+#include "wire.h"
 #include <bpf/bpf_endian.h>
 
 struct ipv4 {

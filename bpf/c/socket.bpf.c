@@ -16,7 +16,7 @@ int socket_create(struct bpf_sock *sk)
 	struct task_struct *task;
 	struct sock_info *i;
 
-	if (sk->protocol == IPPROTO_TCP && sk->type == 1 /* SOCK_STREAM */)
+	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
 		return 1;
 	i = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!i) {

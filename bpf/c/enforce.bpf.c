@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Enforcement of who may speak to whom, at the cgroup root. The hooks in task
+ * context refuse at once, with EPERM; those on packets are behind them, and see
+ * what comes round. The programs and their maps are pinned: they go on without
+ * the daemon.
+ */
+#include "enforce_arrival.h"
+#include "enforce_datagram.h"
+#include "enforce_tcp.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const struct rule_key *rule_key_type __attribute__((unused));
+const struct rule_value *rule_value_type __attribute__((unused));
+const enum identity identity_type __attribute__((unused));
+const enum rule_set rule_set_type __attribute__((unused));
+const enum rank rank_type __attribute__((unused));
+const enum verdict verdict_type __attribute__((unused));
+const enum member_flag member_flag_type __attribute__((unused));
+
+static __always_inline int packet(struct __sk_buff *skb, bool egress)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct regime *r = the_regime();
+
+	if (!sk || !r)
+		return PASS;
+	/* What is no full socket answers for one that was judged: SYN-ACKs, resets, TIME_WAIT. */
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS;
+	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
+		return segment(skb, sk, egress, r);
+	return converse(skb, sk, r->generation, egress, r->notes);
+}
+
+SEC("cgroup_skb/egress")
+int enforce_egress(struct __sk_buff *skb)
+{
+	return packet(skb, true);
+}
+
+SEC("cgroup_skb/ingress")
+int enforce_ingress(struct __sk_buff *skb)
+{
+	return packet(skb, false);
+}
+
+static __always_inline void read_process(struct party *p)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	p->pid = bpf_get_current_pid_tgid() >> 32;
+	BPF_CORE_READ_STR_INTO(&p->comm, task, group_leader, comm);
+}
+
+/* Attaches at the cgroup root, runs for socket(2) of AF_INET and AF_INET6. */
+SEC("cgroup/sock_create")
+int enforce_create(struct bpf_sock *sk)
+{
+	struct party *p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (p) {
+		p->cgroup = bpf_get_current_cgroup_id();
+		read_process(p);
+	}
+	return 1;
+}
+
+/* Judges the peer that a process names. */
+static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *peer, bool sends)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct regime *r = the_regime();
+	struct question q = {};
+	struct answer a;
+	struct party *p;
+
+	if (!sk || !r)
+		return 1;
+	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (p && !p->cgroup) {
+		p->cgroup = bpf_get_current_cgroup_id();
+		read_process(p);
+	}
+	q.cgroup = p ? p->cgroup : bpf_get_current_cgroup_id();
+	__builtin_memcpy(q.addr, peer->addr, 16);
+	q.port = q.remote_port = peer->port;
+	q.protocol = ctx->protocol == IPPROTO_UDP ? IPPROTO_UDP : ctx->type == SOCK_STREAM ? IPPROTO_TCP : ctx->protocol;
+	q.direction = DIRECTION_EGRESS;
+	if (p) {
+		q.pid = p->pid;
+		__builtin_memcpy(q.comm, p->comm, 16);
+	}
+	if (sends) {
+		struct talk_key k = {.cookie = bpf_get_socket_cookie(ctx), .peer = *peer, .protocol = IPPROTO_UDP};
+		struct talk fresh = {.role = PARTY_CLIENT}, *t = bpf_map_lookup_elem(&talks, &k);
+
+		if (t && t->generation == r->generation) {
+			if (p && t->verdict != VERDICT_DENIED)
+				p->sent_under = r->generation;
+			return t->verdict != VERDICT_DENIED;
+		}
+		if (t && t->role == PARTY_SERVER) /* it answers: that is judged with the packet */
+			return 1;
+		fresh.generation = r->generation;
+		may_pass(&q, &a);
+		fresh.verdict = a.verdict;
+		if (a.verdict == VERDICT_HELD)
+			return 1;
+		bpf_map_update_elem(&talks, &k, &fresh, BPF_ANY);
+		if (p && a.verdict != VERDICT_DENIED)
+			p->sent_under = r->generation;
+		return a.verdict != VERDICT_DENIED;
+	}
+	may_pass(&q, &a);
+	if (p) {
+		p->generation = 0; /* another peer than before */
+		p->peer_cgroup = 0;
+		p->role = PARTY_CLIENT;
+	}
+	return a.verdict != VERDICT_DENIED;
+}
+
+static __always_inline void peer_v4(struct bpf_sock_addr *ctx, struct endpoint *peer)
+{
+	u32 v4 = ctx->user_ip4;
+
+	peer->addr[10] = peer->addr[11] = 0xff;
+	__builtin_memcpy(peer->addr + 12, &v4, 4);
+	peer->port = bpf_ntohs(ctx->user_port);
+}
+
+static __always_inline void peer_v6(struct bpf_sock_addr *ctx, struct endpoint *peer)
+{
+	u32 v6[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
+
+	__builtin_memcpy(peer->addr, v6, 16);
+	peer->port = bpf_ntohs(ctx->user_port);
+}
+
+SEC("cgroup/connect4")
+int enforce_connect4(struct bpf_sock_addr *ctx)
+{
+	struct endpoint peer = {};
+
+	peer_v4(ctx, &peer);
+	return named(ctx, &peer, false);
+}
+
+/* TCP to ::ffff:a.b.c.d comes here too, and is judged as what it is. */
+SEC("cgroup/connect6")
+int enforce_connect6(struct bpf_sock_addr *ctx)
+{
+	struct endpoint peer = {};
+
+	peer_v6(ctx, &peer);
+	return named(ctx, &peer, false);
+}
+
+SEC("cgroup/sendmsg4")
+int enforce_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct endpoint peer = {};
+
+	peer_v4(ctx, &peer);
+	return named(ctx, &peer, true);
+}
+
+SEC("cgroup/sendmsg6")
+int enforce_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct endpoint peer = {};
+
+	peer_v6(ctx, &peer);
+	return named(ctx, &peer, true);
+}
+
+/* tp_btf/inet_sock_set_state: who began a connection. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(enforce_state, struct sock *sk, int oldstate, int newstate)
+{
+	struct party *p;
+	u8 role;
+
+	if (newstate == TCP_SYN_SENT)
+		role = PARTY_CLIENT;
+	else if (newstate == TCP_SYN_RECV && oldstate == TCP_LISTEN)
+		role = PARTY_SERVER;
+	else
+		return 0;
+	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (p) {
+		p->generation = p->peer_cgroup = 0;
+		p->role = role;
+	}
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(enforce_mkdir, struct cgroup *cgroup, const char *path)
+{
+	if (cgroup->root->hierarchy_id == 0) /* not a v1 hierarchy of a hybrid host */
+		arrive(cgroup);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(enforce_rmdir, struct cgroup *cgroup, const char *path)
+{
+	if (cgroup->root->hierarchy_id == 0)
+		leave(cgroup);
+	return 0;
+}

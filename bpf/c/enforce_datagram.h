@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Everything that has no connection: UDP, ICMP, raw sockets and other protocols.
+ * Ports and protocol are the packet's, never the socket's: a raw socket writes
+ * what it likes. Whoever sent first is the client; what answers it passes.
+ */
+#pragma once
+
+#include "party.h"
+#include "skb_header.h"
+
+#define ROOT_CGROUP 1
+
+struct datagram {
+	struct header h;
+	struct endpoint source;
+	struct endpoint destination;
+	u8 icmp_type;
+	u8 reserved[3];
+};
+
+/* RFC 792, RFC 4443, RFC 4861: what answers another packet, or belongs to the link. */
+static __always_inline bool icmp_answers(u8 protocol, u8 type)
+{
+	if (protocol == IPPROTO_ICMPV6)
+		return type <= 4 || type == 129 || (type >= 133 && type <= 137);
+	return icmp_request(protocol, type) != type || type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+/* What cannot be read has no protocol: only rules for every protocol speak of it. */
+static __noinline int read_datagram(struct __sk_buff *skb, struct datagram *d)
+{
+	struct ports ports;
+
+	if (read_header(skb, &d->h)) {
+		d->h.protocol = 0;
+		return 0;
+	}
+	__builtin_memcpy(d->source.addr, d->h.source, 16);
+	__builtin_memcpy(d->destination.addr, d->h.destination, 16);
+	if (d->h.fragment)
+		return 0;
+	if (has_ports(d->h.protocol)) {
+		if (bpf_skb_load_bytes(skb, d->h.length, &ports, sizeof(ports)))
+			return 0;
+		d->source.port = bpf_ntohs(ports.source);
+		d->destination.port = bpf_ntohs(ports.destination);
+	} else if (d->h.protocol == IPPROTO_ICMP || d->h.protocol == IPPROTO_ICMPV6) {
+		bpf_skb_load_bytes(skb, d->h.length, &d->icmp_type, 1);
+	}
+	return 0;
+}
+
+static __always_inline bool is_icmp(u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+/* Judges a conversation that `role` began, or that nobody began yet. */
+static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram *d, const struct party *p,
+				     const struct endpoint *peer, bool egress, u8 role)
+{
+	u16 local = egress ? d->source.port : d->destination.port;
+	struct question q = {};
+	struct answer a;
+
+	q.cgroup = bpf_sk_cgroup_id(sk);
+	__builtin_memcpy(q.addr, peer->addr, 16);
+	q.protocol = d->h.protocol;
+	q.local_port = local;
+	q.remote_port = peer->port;
+	if (role == PARTY_SERVER) {
+		q.direction = DIRECTION_INGRESS;
+		q.port = is_icmp(q.protocol) ? d->icmp_type : local;
+		q.peer_cgroup = whose_datagram(peer);
+	} else {
+		q.direction = DIRECTION_EGRESS;
+		q.port = is_icmp(q.protocol) ? d->icmp_type : peer->port;
+	}
+	if (p) {
+		q.pid = p->pid;
+		__builtin_memcpy(q.comm, p->comm, 16);
+	}
+	may_pass(&q, &a);
+	return a.verdict;
+}
+
+static __noinline int converse(struct __sk_buff *skb, struct bpf_sock *sk, u64 generation, bool egress, bool notes)
+{
+	struct talk_key k = {.cookie = bpf_get_socket_cookie(skb)};
+	struct talk *t, fresh = {};
+	struct datagram d = {};
+	struct party *p;
+	u8 role;
+
+	read_datagram(skb, &d);
+	k.protocol = d.h.protocol;
+	k.peer = egress ? d.destination : d.source;
+	p = bpf_sk_storage_get(&parties, sk, 0, 0);
+	if (is_icmp(d.h.protocol)) {
+		k.peer.port = 0;
+		/* The kernel answers by a socket of its own, and errors come from anywhere. */
+		if (icmp_answers(d.h.protocol, d.icmp_type) && (!egress || bpf_sk_cgroup_id(sk) == ROOT_CGROUP) &&
+		    icmp_request(d.h.protocol, d.icmp_type) == d.icmp_type)
+			return PASS;
+		if (egress && bpf_sk_cgroup_id(sk) == ROOT_CGROUP && icmp_answers(d.h.protocol, d.icmp_type))
+			return PASS;
+	} else if (egress && notes && d.h.protocol == IPPROTO_UDP) {
+		note_datagram(&d.source, bpf_sk_cgroup_id(sk));
+	}
+	/* Its packets may show another peer than the one that it was connected to. */
+	if (sk->type == SOCK_DGRAM && sk->dst_port && d.h.protocol == IPPROTO_UDP) {
+		__builtin_memset(&k.peer, 0, sizeof(k.peer));
+		read_remote(sk, k.peer.addr);
+		k.peer.port = bpf_ntohs(sk->dst_port);
+	}
+	t = bpf_map_lookup_elem(&talks, &k);
+	if (t && t->generation == generation)
+		return t->verdict == VERDICT_DENIED ? DROP : PASS;
+	/* Translated on its way: sendmsg has judged the peer that was named. */
+	if (!t && egress && sk->type == SOCK_DGRAM && !sk->dst_port && p && p->sent_under == generation)
+		return PASS;
+	role = t ? t->role : egress ? PARTY_CLIENT : PARTY_SERVER;
+	fresh.generation = generation;
+	fresh.role = role;
+	fresh.verdict = judge_talk(sk, &d, p, &k.peer, egress, role);
+	if (fresh.verdict == VERDICT_HELD)
+		return DROP;
+	bpf_map_update_elem(&talks, &k, &fresh, BPF_ANY);
+	return fresh.verdict == VERDICT_DENIED ? DROP : PASS;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The decision: one for audit and enforcement, for every hook. */
+#pragma once
+
+#include "rule.h"
+#include <bpf/bpf_endian.h>
+
+/* What is asked: may this workload speak to this peer, or be spoken to by it? */
+struct question {
+	u64 cgroup;
+	u64 peer_cgroup; /* where the peer's socket is known; else 0 */
+	u8 addr[16];	 /* the peer's */
+	u16 port;	 /* the server's; the type of ICMP */
+	u16 local_port;
+	u16 remote_port;
+	u8 protocol;
+	u8 direction;
+	u32 pid;
+	u32 reserved;
+	u8 comm[16];
+};
+
+struct answer {
+	u32 rule;
+	u32 peer;
+	u32 verdict; /* enum verdict */
+	u32 enforced;
+	u32 audited;
+	u32 enforced_rule;
+	u32 audited_rule;
+};
+
+static __always_inline bool is_v4(const u8 *addr)
+{
+	const u64 *high = (const void *)addr;
+	const u32 *low = (const void *)(addr + 8);
+
+	return *high == 0 && *low == bpf_htonl(0xffff);
+}
+
+static __always_inline bool is_loopback(const u8 *addr)
+{
+	const u64 *a = (const void *)addr;
+
+	return is_v4(addr) ? addr[12] == 127 : a[0] == 0 && a[1] == bpf_cpu_to_be64(1);
+}
+
+static __always_inline u32 identity_of_address(const u8 *addr)
+{
+	struct address_key k = {.bits = 128};
+	u32 *identity;
+
+	__builtin_memcpy(k.addr, addr, 16);
+	identity = bpf_map_lookup_elem(&addresses, &k);
+	return identity ? *identity : IDENTITY_WORLD;
+}
+
+/* The socket tells better than the address, which others may share. */
+static __always_inline u32 identity_of_peer(const struct question *q)
+{
+	struct member *m;
+
+	if (!q->peer_cgroup)
+		return identity_of_address(q->addr);
+	m = bpf_map_lookup_elem(&members, &q->peer_cgroup);
+	return m ? m->identity : IDENTITY_UNKNOWN;
+}
+
+/* Adds what the set says about one of the peer's identities. */
+static __always_inline void consult(void *set, const struct question *q, u32 peer, struct answer *a)
+{
+	struct rule_key k = {
+		.bits = RULE_BITS,
+		.peer = peer,
+		.direction = q->direction,
+		.protocol = q->protocol,
+		.port = bpf_htons(q->port),
+	};
+	struct rule_value *v = bpf_map_lookup_elem(set, &k);
+
+	if (!v)
+		return;
+	if (v->enforced > a->enforced) {
+		a->enforced = v->enforced;
+		a->enforced_rule = v->enforced_rule;
+	}
+	if (v->audited > a->audited) {
+		a->audited = v->audited;
+		a->audited_rule = v->audited_rule;
+	}
+}
+
+static __always_inline bool refuses(u32 rank)
+{
+	return rank == RANK_DENY || rank == RANK_DEFAULT_DENY;
+}
+
+/* One table of one set. A set that is not there lets nothing pass: its tables were never filled. */
+static __noinline int judge(const struct question *q, struct answer *a)
+{
+	u32 number = SET_EVERYONE, flags = 0;
+	struct member *m;
+	void *set;
+
+	__builtin_memset(a, 0, sizeof(*a));
+	m = bpf_map_lookup_elem(&members, &q->cgroup);
+	if (m) {
+		number = m->set;
+		flags = m->flags;
+	}
+	a->verdict = VERDICT_PASSED;
+	/* Within a network namespace of its own a workload speaks to itself and to those that share
+	 * it: they are judged at the other end, where the socket tells who asks. */
+	if (q->direction == DIRECTION_EGRESS && flags & MEMBER_OWN_NETWORK && is_loopback(q->addr))
+		return 0;
+	if (number == SET_HELD) {
+		a->verdict = VERDICT_HELD;
+		return 0;
+	}
+	set = bpf_map_lookup_elem(&sets, &number);
+	if (!set) {
+		a->verdict = VERDICT_DENIED;
+		return 0;
+	}
+	a->peer = identity_of_peer(q);
+	consult(set, q, a->peer, a);
+	consult(set, q, IDENTITY_ANY, a);
+	if (refuses(a->enforced)) {
+		a->verdict = VERDICT_DENIED;
+		a->rule = a->enforced_rule;
+	} else if (refuses(a->audited)) {
+		a->verdict = VERDICT_AUDITED;
+		a->rule = a->audited_rule;
+	}
+	return 0;
+}
+
+/* Counts a verdict that is worth a word. */
+static __noinline int tell(const struct question *q, const struct answer *a)
+{
+	struct verdict_key k = {
+		.cgroup = q->cgroup,
+		.rule = a->rule,
+		.peer = a->peer,
+		.port = q->port,
+		.protocol = q->protocol,
+		.direction = q->direction,
+		.verdict = a->verdict,
+	};
+	struct verdict_value *v, first = {};
+	struct regime *r;
+
+	__builtin_memcpy(k.addr, q->addr, 16);
+	v = bpf_map_lookup_elem(&verdicts, &k);
+	if (!v) {
+		first.count = 1;
+		first.last = bpf_ktime_get_boot_ns();
+		first.peer_cgroup = q->peer_cgroup;
+		first.pid = q->pid;
+		first.local_port = q->local_port;
+		first.remote_port = q->remote_port;
+		__builtin_memcpy(first.comm, q->comm, 16);
+		if (!bpf_map_update_elem(&verdicts, &k, &first, BPF_NOEXIST))
+			return 0;
+		v = bpf_map_lookup_elem(&verdicts, &k); /* another processor was quicker */
+	}
+	if (v) {
+		__sync_fetch_and_add(&v->count, 1);
+		v->last = bpf_ktime_get_boot_ns();
+		return 0;
+	}
+	r = the_regime();
+	if (r)
+		__sync_fetch_and_add(&r->lost, 1);
+	return 0;
+}
+
+/* Asks and tells. True where it may pass. */
+static __always_inline bool may_pass(const struct question *q, struct answer *a)
+{
+	judge(q, a);
+	if (a->verdict == VERDICT_DENIED || a->verdict == VERDICT_AUDITED)
+		tell(q, a);
+	return a->verdict != VERDICT_DENIED && a->verdict != VERDICT_HELD;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Who is at the other end, by socket. Addresses are translated and shared; a
+ * client that is a socket of this host leaves a note under what no translation
+ * changes, and the server's end finds it.
+ */
+#pragma once
+
+#include "judge.h"
+#include "segment.h"
+
+#define PASS 1
+#define DROP 0
+
+enum party_role {
+	PARTY_UNKNOWN = 0,
+	PARTY_CLIENT = 1,
+	PARTY_SERVER = 2,
+};
+
+/* What was decided about a socket, and what is needed to decide again. */
+struct party {
+	u64 generation; /* of the regime under which `verdict` holds */
+	u64 cgroup;	/* its creator's */
+	u64 peer_cgroup;
+	u64 sent_under; /* generation under which sendmsg last let a datagram pass */
+	u32 pid;
+	u8 role;
+	u8 verdict;
+	u8 reserved[2];
+	u8 comm[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct party);
+} parties SEC(".maps");
+
+/* A SYN that left a socket of this host, by its sequence number. */
+struct syn_note {
+	u64 cgroup;
+	u64 time;
+	struct endpoint source; /* as it left, after what NAT its own namespace has */
+	struct endpoint destination;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, struct syn_note);
+} syn_notes SEC(".maps");
+
+#define SYN_NOTE_LIFE (130 * 1000000000ull) /* TCP gives up a SYN after 127 s (tcp_syn_retries) */
+
+/* Who sends datagrams from an address. */
+struct datagram_note {
+	u64 cgroup; /* DATAGRAM_SHARED where there are several */
+	u64 time;
+};
+
+#define DATAGRAM_SHARED (~0ull)
+#define DATAGRAM_NOTE_LIFE (60 * 1000000000ull)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct endpoint);
+	__type(value, struct datagram_note);
+} datagram_notes SEC(".maps");
+
+/* A conversation of datagrams of one socket with one peer: who began it, and what was decided. */
+struct talk_key {
+	u64 cookie;
+	struct endpoint peer;
+	u32 protocol;
+};
+
+struct talk {
+	u64 generation;
+	u8 role;
+	u8 verdict;
+	u8 reserved[6];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct talk_key);
+	__type(value, struct talk);
+} talks SEC(".maps");
+
+static __always_inline void read_remote(struct bpf_sock *sk, u8 *addr)
+{
+	if (sk->family == AF_INET) {
+		u32 v4 = sk->dst_ip4;
+
+		addr[10] = addr[11] = 0xff;
+		__builtin_memcpy(addr + 12, &v4, 4);
+	} else {
+		u32 v6[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
+
+		__builtin_memcpy(addr, v6, 16);
+	}
+}
+
+static __always_inline bool same_end(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && !__builtin_memcmp(a->addr, b->addr, 16);
+}
+
+static __always_inline void note_syn(u32 seq, u64 cgroup, const struct endpoint *source,
+				     const struct endpoint *destination)
+{
+	struct syn_note n = {.cgroup = cgroup, .time = bpf_ktime_get_ns(), .source = *source, .destination = *destination};
+
+	bpf_map_update_elem(&syn_notes, &seq, &n, BPF_ANY);
+}
+
+/*
+ * The cgroup of the client whose SYN this was; 0 where it was of no socket of this
+ * host. A number alone could be guessed: one of the ends must be as it was noted,
+ * which one translation of addresses leaves.
+ */
+static __always_inline u64 whose_syn(u32 seq, const struct endpoint *source, const struct endpoint *destination)
+{
+	struct syn_note *n = bpf_map_lookup_elem(&syn_notes, &seq);
+
+	if (!n || bpf_ktime_get_ns() - n->time > SYN_NOTE_LIFE)
+		return 0;
+	if (!same_end(&n->source, source) && !same_end(&n->destination, destination))
+		return 0;
+	return n->cgroup;
+}
+
+static __always_inline void note_datagram(const struct endpoint *source, u64 cgroup)
+{
+	struct datagram_note *n = bpf_map_lookup_elem(&datagram_notes, source), fresh = {.cgroup = cgroup};
+	u64 now = bpf_ktime_get_ns();
+
+	if (n && now - n->time < DATAGRAM_NOTE_LIFE) {
+		if (n->cgroup != cgroup)
+			n->cgroup = DATAGRAM_SHARED;
+		n->time = now;
+		return;
+	}
+	fresh.time = now;
+	bpf_map_update_elem(&datagram_notes, source, &fresh, BPF_ANY);
+}
+
+static __always_inline u64 whose_datagram(const struct endpoint *source)
+{
+	struct datagram_note *n = bpf_map_lookup_elem(&datagram_notes, source);
+
+	if (!n || n->cgroup == DATAGRAM_SHARED || bpf_ktime_get_ns() - n->time > DATAGRAM_NOTE_LIFE)
+		return 0;
+	return n->cgroup;
+}

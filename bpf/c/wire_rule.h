@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What policies are in the kernel. The maps outlive the programs that made them,
+ * so a change here is a change of RULE_ABI: a daemon with another number starts
+ * with new maps.
+ */
+#pragma once
+
+#include "kernel.h"
+
+#define RULE_ABI 1
+
+/* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
+enum identity {
+	IDENTITY_ANY = 0,
+	IDENTITY_HOST = 1,
+	IDENTITY_WORLD = 2,
+	IDENTITY_UNKNOWN = 3,
+};
+
+/* Sets with a fixed place. */
+enum rule_set {
+	SET_EVERYONE = 0, /* whom no policy selects */
+	SET_HELD = 1,	  /* a container that nobody has named yet: nothing passes, nothing is refused */
+	SET_FIRST = 2,
+};
+
+enum direction {
+	DIRECTION_INGRESS = 0,
+	DIRECTION_EGRESS = 1,
+};
+
+/* What the rules say; of several the highest stands. */
+enum rank {
+	RANK_NONE = 0,
+	RANK_DEFAULT_DENY = 1, /* no rule allows it, and a policy wants one */
+	RANK_ALLOW = 2,
+	RANK_DENY = 3,
+};
+
+enum verdict {
+	VERDICT_NONE = 0,
+	VERDICT_PASSED = 1,
+	VERDICT_DENIED = 2,
+	VERDICT_AUDITED = 3, /* passed; with every policy enforced it would be denied */
+	VERDICT_HELD = 4,    /* not yet: its workload has no name */
+};
+
+enum member_flag {
+	MEMBER_OWN_NETWORK = 1, /* its loopback device is nobody else's */
+	MEMBER_INHERITED = 2,	/* from the cgroup above */
+	MEMBER_CONTAINER = 4,	/* what is below it is of the same container */
+};
+
+struct member {
+	u32 identity;
+	u32 set;
+	u32 flags;
+	u32 reserved;
+};
+
+struct container_id {
+	u8 hex[64];
+};
+
+/* IPv4 as ::ffff:a.b.c.d, with 96 bits more. */
+struct address_key {
+	u32 bits;
+	u8 addr[16];
+};
+
+/*
+ * bits counts from peer on: 40 for any protocol, 48 for any port of one, 64 for
+ * one port. port is in network order, so that its leading bits come first.
+ */
+struct rule_key {
+	u32 bits;
+	u32 peer;
+	u8 direction;
+	u8 protocol;
+	__be16 port;
+};
+
+#define RULE_BITS 64
+
+/* rank by the policies that are enforced, and by all; and the rules that say so. */
+struct rule_value {
+	u32 enforced_rule;
+	u32 audited_rule;
+	u8 enforced;
+	u8 audited;
+	u8 reserved[2];
+};
+
+struct verdict_key {
+	u64 cgroup;
+	u8 addr[16]; /* the peer */
+	u32 rule;
+	u32 peer;
+	u16 port; /* the server's; the type of ICMP */
+	u8 protocol;
+	u8 direction;
+	u8 verdict;
+	u8 reserved[3];
+};
+
+struct verdict_value {
+	u64 count; /* connections that were refused, packets that were dropped */
+	u64 last;  /* CLOCK_BOOTTIME ns */
+	u64 peer_cgroup;
+	u32 pid;
+	u16 local_port;
+	u16 remote_port;
+	u8 comm[16];
+};
+
+struct regime {
+	u64 generation;	 /* whatever was decided under another one is decided again */
+	u64 alive;	 /* when the daemon last said so, CLOCK_BOOTTIME ns */
+	u64 patience;	 /* so long after that it is taken for gone, ns */
+	u64 lost;	 /* verdicts that `verdicts` had no room for */
+	u32 hold;	 /* while the daemon lives, a container without a name is held */
+	u32 hold_orphan; /* and also when it is gone */
+	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
+	u32 names;	 /* some set has rules of names */
+};

@@ -1,0 +1,263 @@
+package enforcer
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/seed79351815/weir/enforce/policy"
+)
+
+// Report is what an Apply did.
+type Report struct {
+	Workloads int           // cgroups that have a place
+	Sets      int           // tables of rules in use
+	Filled    int           // of which so many are new
+	Rules     int           // in all tables
+	Addresses int           //
+	Took      time.Duration //
+}
+
+// Apply makes the plan hold: tables are filled beside those in use and put in
+// their places one by one, each at once, so that no workload is without policy at
+// any moment. A plan that does not fit is refused before anything changes. When
+// Apply returns, whatever passes was judged by the new plan.
+func (e *Enforcer) Apply(plan *Plan) (Report, error) {
+	begun := time.Now()
+	r := Report{Addresses: len(plan.Tables.Prefixes)}
+	tables, err := e.prepare(plan.Tables, &r)
+	if err != nil {
+		return r, fmt.Errorf("apply policy: %w", err)
+	}
+	defer tables.close()
+	if err := e.swap(plan, tables, &r); err != nil {
+		return r, fmt.Errorf("apply policy: %w", err)
+	}
+	r.Took = time.Since(begun)
+	return r, nil
+}
+
+// prepared are the tables of a plan, filled, with their places.
+type prepared struct {
+	maps    []*ebpf.Map // nil where the place has it already
+	slots   []uint32
+	digests [][32]byte
+}
+
+func (p *prepared) close() {
+	for _, m := range p.maps {
+		if m != nil {
+			m.Close()
+		}
+	}
+}
+
+func (e *Enforcer) prepare(t *policy.Tables, r *Report) (_ *prepared, err error) {
+	p := &prepared{}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if free := int(e.maps["addresses"].MaxEntries()); len(t.Prefixes) > free {
+		return nil, fmt.Errorf("%d addresses and blocks: the table has room for %d", len(t.Prefixes), free)
+	}
+	if len(t.Sets) == 0 {
+		return nil, errors.New("a plan without a set for everyone")
+	}
+	claimed := e.sets.copy()
+	for i, s := range t.Sets {
+		rules := encode(t, s)
+		if limit := int(e.inner.MaxEntries); len(rules) > limit {
+			return nil, fmt.Errorf("%d rules for one workload: a table has room for %d", len(rules), limit)
+		}
+		r.Rules += len(rules)
+		d := digest(rules)
+		slot, filled := uint32(enforceRuleSetSET_EVERYONE), false
+		if i > 0 {
+			if slot, filled, err = claimed.find(d, e.maps["sets"].MaxEntries()); err != nil {
+				return nil, err
+			}
+			claimed.take(slot, d)
+		}
+		var m *ebpf.Map
+		if !filled {
+			if m, err = table(e.inner, rules); err != nil {
+				return nil, err
+			}
+			r.Filled++
+		}
+		p.maps, p.slots, p.digests = append(p.maps, m), append(p.slots, slot), append(p.digests, d)
+	}
+	r.Sets = len(t.Sets)
+	return p, nil
+}
+
+// swap puts the plan in place. Blocks of addresses that are gone go first, and
+// new ones come last: between, every address has an identity that the old tables
+// and the new ones know.
+func (e *Enforcer) swap(plan *Plan, tables *prepared, r *Report) error {
+	var newcomer enforceMember
+	if plan.Hold {
+		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
+	}
+	members, containers, err := place(e.cfg.CgroupRoot, plan, func(set int) uint32 { return tables.slots[set] }, newcomer)
+	if err != nil {
+		return err
+	}
+	r.Workloads = len(members)
+	if err := e.forget(plan.Tables.Prefixes); err != nil {
+		return err
+	}
+	used := map[uint32]bool{}
+	for i, m := range tables.maps {
+		used[tables.slots[i]] = true
+		if m == nil {
+			continue
+		}
+		if err := e.maps["sets"].Put(tables.slots[i], m); err != nil {
+			return fmt.Errorf("put a table of rules in place: %w", err)
+		}
+		if tables.slots[i] >= uint32(enforceRuleSetSET_FIRST) {
+			e.sets.take(tables.slots[i], tables.digests[i])
+		}
+	}
+	if err := e.admit(plan, members, containers); err != nil {
+		return err
+	}
+	for prefix, identity := range plan.Tables.Prefixes {
+		if err := e.maps["addresses"].Put(addressKey(prefix), uint32(identity)); err != nil {
+			return fmt.Errorf("address %s: %w", prefix, err)
+		}
+	}
+	e.declare(plan)
+	if !e.working {
+		if err := e.attach(); err != nil {
+			return err
+		}
+		e.regime.next()
+	}
+	return e.sets.release(e.maps["sets"], used)
+}
+
+// declare says what the plan needs of the programs, and that it holds.
+func (e *Enforcer) declare(plan *Plan) {
+	r := e.regime
+	atomic.StoreUint64(&r.Patience, uint64(e.cfg.Patience))
+	atomic.StoreUint32(&r.Hold, flag(plan.Hold))
+	atomic.StoreUint32(&r.HoldOrphan, flag(plan.HoldOrphans))
+	// Who has not been asked who they are cannot be told later: notes are always left.
+	atomic.StoreUint32(&r.Notes, 1)
+	r.alive()
+	r.next()
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Alive says that the daemon lives; call it every second or so.
+func (e *Enforcer) Alive() { e.regime.alive() }
+
+// forget takes out the addresses that the plan does not have.
+func (e *Enforcer) forget(keep map[netip.Prefix]policy.Identity) error {
+	wanted := make(map[enforceAddressKey]bool, len(keep))
+	for p := range keep {
+		wanted[*addressKey(p)] = true
+	}
+	var k enforceAddressKey
+	var identity uint32
+	var gone []enforceAddressKey
+	it := e.maps["addresses"].Iterate()
+	for it.Next(&k, &identity) {
+		if !wanted[k] {
+			gone = append(gone, k)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read the addresses: %w", err)
+	}
+	for i := range gone {
+		if err := e.maps["addresses"].Delete(&gone[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("take out an address: %w", err)
+		}
+	}
+	return nil
+}
+
+func addressKey(p netip.Prefix) *enforceAddressKey {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return &enforceAddressKey{Bits: uint32(bits), Addr: p.Masked().Addr().As16()}
+}
+
+// admit gives every cgroup its member and takes out those that have none. One
+// that came while this went on has its own from the kernel's hand, unless the
+// plan knows better.
+func (e *Enforcer) admit(plan *Plan, members []placed, containers map[[64]byte]enforceMember) error {
+	for id, m := range containers {
+		if err := e.maps["containers"].Put(&enforceContainerId{Hex: id}, &m); err != nil {
+			return fmt.Errorf("container %.12s: %w", id[:], err)
+		}
+	}
+	known := make(map[uint64]bool, len(members))
+	for i := range members {
+		known[members[i].id] = true
+		if err := e.maps["members"].Put(members[i].id, &members[i].member); err != nil {
+			return fmt.Errorf("cgroup %d: %w", members[i].id, err)
+		}
+	}
+	if err := e.expel(known, plan.Hold); err != nil {
+		return err
+	}
+	var id enforceContainerId
+	var m enforceMember
+	var gone []enforceContainerId
+	it := e.maps["containers"].Iterate()
+	for it.Next(&id, &m) {
+		if _, ok := containers[id.Hex]; !ok {
+			gone = append(gone, id)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read the containers: %w", err)
+	}
+	for i := range gone {
+		if err := e.maps["containers"].Delete(&gone[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("take out a container: %w", err)
+		}
+	}
+	return nil
+}
+
+// expel takes out the members whose cgroups the plan gives no place. A container
+// that was held since the plan was made waits for the next one.
+func (e *Enforcer) expel(known map[uint64]bool, hold bool) error {
+	var id uint64
+	var m enforceMember
+	var gone []uint64
+	it := e.maps["members"].Iterate()
+	for it.Next(&id, &m) {
+		if !known[id] && !(hold && m.Set == uint32(enforceRuleSetSET_HELD)) {
+			gone = append(gone, id)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read the members: %w", err)
+	}
+	for _, id := range gone {
+		if err := e.maps["members"].Delete(id); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("take out cgroup %d: %w", id, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package enforcer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Config says where the enforcer works. The zero value of a field that is not
+// required means its default.
+type Config struct {
+	CgroupRoot string        // mount point of cgroup v2; required
+	PinDir     string        // directory in a BPF file system, the enforcer's own; required
+	Patience   time.Duration // so long after the last Alive the daemon is taken for gone; 5 s
+	Logger     *slog.Logger  // slog.Default()
+}
+
+// Enforcer owns the pinned programs and tables. Its methods may be called from
+// one goroutine at a time.
+type Enforcer struct {
+	cfg      Config
+	maps     map[string]*ebpf.Map
+	programs map[string]*ebpf.Program
+	inner    *ebpf.MapSpec // of one set of rules
+	regime   *regime
+	sets     slots
+	attached bool // something is at work, by whoever's hand
+	working  bool // these programs are
+}
+
+// abi is in the name of every pin: a daemon with other tables leaves these alone,
+// and takes them out when its own are at work.
+var abi = fmt.Sprintf("v%d", ruleABI)
+
+// ruleABI is RULE_ABI of c/wire_rule.h.
+const ruleABI = 1
+
+// Open loads the programs and takes over the tables that are pinned in PinDir,
+// or makes new ones. It attaches nothing: the first Apply does. What an earlier
+// enforcer attached goes on meanwhile.
+func Open(cfg Config) (*Enforcer, error) {
+	if cfg.Patience <= 0 {
+		cfg.Patience = 5 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	e := &Enforcer{cfg: cfg}
+	if err := e.open(); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("enforcement: %w", err)
+	}
+	return e, nil
+}
+
+func (e *Enforcer) open() error {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return fmt.Errorf("lift the limit of locked memory: %w", err)
+	}
+	spec, err := loadEnforce()
+	if err != nil {
+		return fmt.Errorf("read embedded BPF object: %w", err)
+	}
+	e.inner = spec.Maps["sets"].InnerMap
+	dir := e.mapDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("directory for pins: %w", err)
+	}
+	for name, m := range spec.Maps {
+		// Variables that no program reads are no tables.
+		if m.Type != ebpf.Array || name == "regimes" {
+			m.Pinning = ebpf.PinByName
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: dir}})
+	if errors.Is(err, ebpf.ErrMapIncompatible) {
+		return fmt.Errorf("tables pinned in %s: %w: another build of weir made them; `weir policy off` takes them out", dir, err)
+	}
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	e.maps, e.programs = coll.Maps, coll.Programs
+	if e.regime, err = openRegime(e.maps["regimes"]); err != nil {
+		return err
+	}
+	e.attached = len(e.pinnedLinks()) > 0
+	return e.sets.adopt(e.maps["members"])
+}
+
+func (e *Enforcer) mapDir() string  { return filepath.Join(e.cfg.PinDir, "tables-"+abi) }
+func (e *Enforcer) linkDir() string { return filepath.Join(e.cfg.PinDir, "links-"+abi) }
+
+// Close gives up this process's hold. What is pinned goes on.
+func (e *Enforcer) Close() error {
+	for _, p := range e.programs {
+		p.Close()
+	}
+	for _, m := range e.maps {
+		m.Close()
+	}
+	e.programs, e.maps = nil, nil
+	return nil
+}
+
+// Attached tells whether the programs are at work, by whoever's hand.
+func (e *Enforcer) Attached() bool { return e.attached }
+
+// point is where one program sits.
+type point struct {
+	program string
+	cgroup  ebpf.AttachType // AttachNone for those on tracepoints
+}
+
+// points in the order in which they are attached: what refuses at once is behind
+// what lets nothing pass.
+var points = []point{
+	{"enforce_mkdir", ebpf.AttachNone},
+	{"enforce_rmdir", ebpf.AttachNone},
+	{"enforce_state", ebpf.AttachNone},
+	{"enforce_create", ebpf.AttachCGroupInetSockCreate},
+	{"enforce_ingress", ebpf.AttachCGroupInetIngress},
+	{"enforce_egress", ebpf.AttachCGroupInetEgress},
+	{"enforce_connect4", ebpf.AttachCGroupInet4Connect},
+	{"enforce_connect6", ebpf.AttachCGroupInet6Connect},
+	{"enforce_sendmsg4", ebpf.AttachCGroupUDP4Sendmsg},
+	{"enforce_sendmsg6", ebpf.AttachCGroupUDP6Sendmsg},
+}
+
+// attach puts every program to work and pins its link. Where an earlier daemon's
+// is at work already it is replaced only after the new one works, so that no
+// packet passes between.
+func (e *Enforcer) attach() error {
+	if err := os.MkdirAll(e.linkDir(), 0o700); err != nil {
+		return fmt.Errorf("directory for pins: %w", err)
+	}
+	for _, p := range points {
+		if err := e.attachOne(p); err != nil {
+			return fmt.Errorf("attach %s: %w", p.program, err)
+		}
+	}
+	e.attached, e.working = true, true
+	return nil
+}
+
+func (e *Enforcer) attachOne(p point) error {
+	before, err := filepath.Glob(filepath.Join(e.linkDir(), p.program+".*"))
+	if err != nil {
+		return err
+	}
+	var l link.Link
+	if p.cgroup == ebpf.AttachNone {
+		l, err = link.AttachTracing(link.TracingOptions{Program: e.programs[p.program]})
+	} else {
+		l, err = link.AttachCgroup(link.CgroupOptions{Path: e.cfg.CgroupRoot, Attach: p.cgroup, Program: e.programs[p.program]})
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := l.Pin(filepath.Join(e.linkDir(), fmt.Sprintf("%s.%d", p.program, time.Now().UnixNano()))); err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	for _, path := range before {
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("take out the one before: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *Enforcer) pinnedLinks() []string {
+	found, _ := filepath.Glob(filepath.Join(e.linkDir(), "*"))
+	return found
+}
+
+// Off takes all programs and tables out of the kernel, whoever put them there.
+// Nothing is enforced any more.
+func (e *Enforcer) Off() error {
+	e.attached, e.working = false, false
+	return Remove(e.cfg.PinDir)
+}
+
+// Pinned tells whether something is enforced from this directory. It needs no
+// Enforcer.
+func Pinned(pinDir string) bool {
+	found, _ := filepath.Glob(filepath.Join(pinDir, "links-*", "*"))
+	return len(found) > 0
+}
+
+// Remove takes out what is pinned in the directory, of every build of weir: the
+// programs first. It is nil where there is nothing.
+func Remove(pinDir string) error {
+	for _, kind := range []string{"links-*", "tables-*"} {
+		dirs, err := filepath.Glob(filepath.Join(pinDir, kind))
+		if err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			if err := os.RemoveAll(dir); err != nil {
+				return fmt.Errorf("take out what is pinned: %w", err)
+			}
+		}
+	}
+	return nil
+}

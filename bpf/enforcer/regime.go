@@ -1,0 +1,38 @@
+package enforcer
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// regime is the kernel's struct regime, in memory that both sides share.
+type regime struct {
+	*enforceRegime
+	pages []byte
+}
+
+func openRegime(m *ebpf.Map) (*regime, error) {
+	pages, err := unix.Mmap(m.FD(), 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the regime: %w", err)
+	}
+	return &regime{(*enforceRegime)(unsafe.Pointer(&pages[0])), pages}, nil
+}
+
+// next makes everything that was decided be decided again.
+func (r *regime) next() { atomic.AddUint64(&r.Generation, 1) }
+
+// alive says that the daemon lives.
+func (r *regime) alive() { atomic.StoreUint64(&r.Alive, boottime()) }
+
+func boottime() uint64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0
+	}
+	return uint64(ts.Nano())
+}

@@ -1,0 +1,122 @@
+package enforcer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/seed79351815/weir/enforce/policy"
+)
+
+// rule is one element of the kernel's table.
+type rule struct {
+	key   enforceRuleKey
+	value enforceRuleValue
+}
+
+// Bits of enforceRuleKey that count, by what it leaves open.
+const (
+	bitsAnyProtocol = 40 // peer and direction
+	bitsAnyPort     = 48
+)
+
+// ruleNumber is the kernel's number for a rule: the same whatever other rules
+// there are, so that a table stays what it is when another one changes.
+func ruleNumber(r policy.Rule) uint32 {
+	if r == (policy.Rule{}) {
+		return 0
+	}
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%s\x00%s", r.Kind, r.Policy, r.Section, r.Index, r.Mode, r.Description)
+	return h.Sum32() | 1
+}
+
+// encode turns a set into the kernel's table. What a policy denies by default
+// stands in the entries for every peer: the least specific one, and those that
+// say nothing themselves.
+func encode(t *policy.Tables, s policy.Set) []rule {
+	rules := make([]rule, 0, len(s.Entries)+2)
+	open := map[policy.Direction]bool{policy.Ingress: true, policy.Egress: true}
+	for _, en := range s.Entries {
+		posture := s.Ingress
+		if en.Direction == policy.Egress {
+			posture = s.Egress
+		}
+		if en.Peer != policy.IdentityAny {
+			posture = policy.Posture{}
+		} else if en.Protocol == 0 {
+			open[en.Direction] = false
+		}
+		rules = append(rules, rule{keyOf(en), enforceRuleValue{
+			EnforcedRule: ruleNumber(t.Rule(en.Enforced.Rule)), AuditedRule: ruleNumber(t.Rule(en.Audited.Rule)),
+			Enforced: rank(en.Enforced.Verdict, posture.Enforce), Audited: rank(en.Audited.Verdict, posture.Audit),
+		}})
+	}
+	for direction, p := range map[policy.Direction]policy.Posture{policy.Ingress: s.Ingress, policy.Egress: s.Egress} {
+		if open[direction] && (p.Enforce || p.Audit) {
+			rules = append(rules, rule{keyOf(policy.Entry{Direction: direction}), enforceRuleValue{
+				Enforced: rank(policy.None, p.Enforce), Audited: rank(policy.None, p.Audit),
+			}})
+		}
+	}
+	slices.SortFunc(rules, func(a, b rule) int { return bytes.Compare(a.bytes(), b.bytes()) })
+	return rules
+}
+
+func keyOf(en policy.Entry) enforceRuleKey {
+	k := enforceRuleKey{Bits: bitsAnyProtocol, Peer: uint32(en.Peer), Direction: uint8(en.Direction)}
+	if en.Protocol == 0 {
+		return k
+	}
+	k.Protocol, k.Bits = en.Protocol, bitsAnyPort+uint32(en.PortBits)
+	k.Port = bits.ReverseBytes16(en.Port & ^(uint16(0xffff) >> en.PortBits))
+	return k
+}
+
+func rank(v policy.Verdict, deniedByDefault bool) uint8 {
+	switch {
+	case v == policy.Deny:
+		return uint8(enforceRankRANK_DENY)
+	case v == policy.Allow:
+		return uint8(enforceRankRANK_ALLOW)
+	case deniedByDefault:
+		return uint8(enforceRankRANK_DEFAULT_DENY)
+	}
+	return uint8(enforceRankRANK_NONE)
+}
+
+func (r *rule) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r)) }
+
+// digest tells tables apart.
+func digest(rules []rule) [sha256.Size]byte {
+	h := sha256.New()
+	binary.Write(h, binary.LittleEndian, uint64(len(rules)))
+	for i := range rules {
+		h.Write(rules[i].bytes())
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// table makes the kernel's table of the rules. The caller closes it.
+func table(spec *ebpf.MapSpec, rules []rule) (*ebpf.Map, error) {
+	s := spec.Copy()
+	s.MaxEntries = uint32(max(len(rules), 1))
+	m, err := ebpf.NewMap(s)
+	if err != nil {
+		return nil, fmt.Errorf("table of %d rules: %w", len(rules), err)
+	}
+	for i := range rules {
+		if err := m.Put(&rules[i].key, &rules[i].value); err != nil {
+			m.Close()
+			return nil, fmt.Errorf("table of %d rules: rule %d: %w", len(rules), i+1, err)
+		}
+	}
+	return m, nil
+}
