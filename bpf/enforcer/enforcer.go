@@ -115,22 +115,23 @@ func (e *Enforcer) Attached() bool { return e.attached }
 // point is where one program sits.
 type point struct {
 	program string
-	cgroup  ebpf.AttachType // AttachNone for those on tracepoints
+	tracing bool // on a tracepoint, not at the cgroup root
+	cgroup  ebpf.AttachType
 }
 
 // points in the order in which they are attached: what refuses at once is behind
 // what lets nothing pass.
 var points = []point{
-	{"enforce_mkdir", ebpf.AttachNone},
-	{"enforce_rmdir", ebpf.AttachNone},
-	{"enforce_state", ebpf.AttachNone},
-	{"enforce_create", ebpf.AttachCGroupInetSockCreate},
-	{"enforce_ingress", ebpf.AttachCGroupInetIngress},
-	{"enforce_egress", ebpf.AttachCGroupInetEgress},
-	{"enforce_connect4", ebpf.AttachCGroupInet4Connect},
-	{"enforce_connect6", ebpf.AttachCGroupInet6Connect},
-	{"enforce_sendmsg4", ebpf.AttachCGroupUDP4Sendmsg},
-	{"enforce_sendmsg6", ebpf.AttachCGroupUDP6Sendmsg},
+	{program: "enforce_mkdir", tracing: true},
+	{program: "enforce_rmdir", tracing: true},
+	{program: "enforce_state", tracing: true},
+	{program: "enforce_create", cgroup: ebpf.AttachCGroupInetSockCreate},
+	{program: "enforce_ingress", cgroup: ebpf.AttachCGroupInetIngress},
+	{program: "enforce_egress", cgroup: ebpf.AttachCGroupInetEgress},
+	{program: "enforce_connect4", cgroup: ebpf.AttachCGroupInet4Connect},
+	{program: "enforce_connect6", cgroup: ebpf.AttachCGroupInet6Connect},
+	{program: "enforce_sendmsg4", cgroup: ebpf.AttachCGroupUDP4Sendmsg},
+	{program: "enforce_sendmsg6", cgroup: ebpf.AttachCGroupUDP6Sendmsg},
 }
 
 // attach puts every program to work and pins its link. Where an earlier daemon's
@@ -150,12 +151,12 @@ func (e *Enforcer) attach() error {
 }
 
 func (e *Enforcer) attachOne(p point) error {
-	before, err := filepath.Glob(filepath.Join(e.linkDir(), p.program+".*"))
+	before, err := filepath.Glob(filepath.Join(e.linkDir(), p.program+"-*"))
 	if err != nil {
 		return err
 	}
 	var l link.Link
-	if p.cgroup == ebpf.AttachNone {
+	if p.tracing {
 		l, err = link.AttachTracing(link.TracingOptions{Program: e.programs[p.program]})
 	} else {
 		l, err = link.AttachCgroup(link.CgroupOptions{Path: e.cfg.CgroupRoot, Attach: p.cgroup, Program: e.programs[p.program]})
@@ -164,7 +165,7 @@ func (e *Enforcer) attachOne(p point) error {
 		return err
 	}
 	defer l.Close()
-	if err := l.Pin(filepath.Join(e.linkDir(), fmt.Sprintf("%s.%d", p.program, time.Now().UnixNano()))); err != nil {
+	if err := l.Pin(filepath.Join(e.linkDir(), fmt.Sprintf("%s-%d", p.program, time.Now().UnixNano()))); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
 	for _, path := range before {

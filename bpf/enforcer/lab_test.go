@@ -1,0 +1,142 @@
+package enforcer
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/seed79351815/weir/bpf/lab"
+	"github.com/seed79351815/weir/bpf/lab/role"
+	"github.com/seed79351815/weir/enforce/policy"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
+
+// town is a lab of hosts with an enforcer over them.
+type town struct {
+	t     *testing.T
+	lab   *lab.Lab
+	hosts map[string]*lab.Host
+	*Enforcer
+}
+
+func pinDir(t testing.TB) string {
+	return filepath.Join("/sys/fs/bpf", fmt.Sprintf("weir-test-%d", os.Getpid()), filepath.Base(t.Name()))
+}
+
+func newTown(t *testing.T, hosts ...string) *town {
+	lab.RequireRoot(t)
+	w := &town{t: t, lab: lab.New(t), hosts: map[string]*lab.Host{}}
+	for _, name := range hosts {
+		w.hosts[name] = w.lab.Host(name)
+	}
+	w.open()
+	t.Cleanup(func() {
+		w.Close()
+		if err := Remove(pinDir(t)); err != nil {
+			t.Error(err)
+		}
+		os.Remove(pinDir(t))
+		os.Remove(filepath.Dir(pinDir(t)))
+	})
+	return w
+}
+
+func (w *town) open() {
+	w.t.Helper()
+	e, err := Open(Config{CgroupRoot: lab.CgroupRoot(w.t), PinDir: pinDir(w.t)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Enforcer = e
+}
+
+// identity of a host of the town.
+func (w *town) identity(name string) policy.Identity {
+	return policy.FirstIdentity + policy.Identity(w.hosts[name].CgroupID&0xffff)
+}
+
+// plan has every host with its addresses; sets[""] is everyone's, the others are
+// those of the hosts with that name.
+func (w *town) plan(sets map[string]policy.Set) *Plan {
+	t := &policy.Tables{
+		Workloads: map[uint64]policy.WorkloadEntry{},
+		Sets:      []policy.Set{sets[""]},
+		Prefixes:  map[netip.Prefix]policy.Identity{},
+		Rules:     []policy.Rule{{Policy: "first"}, {Policy: "second"}},
+	}
+	p := &Plan{Tables: t, OwnNetwork: map[uint64]bool{}}
+	for name, h := range w.hosts {
+		entry := policy.WorkloadEntry{Identity: w.identity(name)}
+		if s, ok := sets[name]; ok {
+			entry.Set = len(t.Sets)
+			t.Sets = append(t.Sets, s)
+		}
+		t.Workloads[h.CgroupID] = entry
+		t.Prefixes[netip.PrefixFrom(h.V4, 32)] = entry.Identity
+		t.Prefixes[netip.PrefixFrom(h.V6, 128)] = entry.Identity
+		p.OwnNetwork[h.CgroupID] = true
+	}
+	return p
+}
+
+func (w *town) apply(sets map[string]policy.Set) Report {
+	w.t.Helper()
+	r, err := w.Apply(w.plan(sets))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+const (
+	tcp    = 6
+	udp    = 17
+	icmp   = 1
+	icmpv6 = 58
+)
+
+// both is an entry that audit and enforcement agree on.
+func both(d policy.Direction, peer policy.Identity, protocol uint8, port uint16, v policy.Verdict) policy.Entry {
+	e := policy.Entry{Direction: d, Peer: peer, Protocol: protocol, Port: port}
+	if port != 0 {
+		e.PortBits = 16
+	}
+	e.Enforced, e.Audited = policy.Decision{Verdict: v, Rule: 1}, policy.Decision{Verdict: v, Rule: 1}
+	return e
+}
+
+var enforced = policy.Posture{Enforce: true, Audit: true}
+
+// reach tells what became of one attempt of a client: "" is that it got through.
+func (w *town) reach(from string, spec role.Spec) string {
+	w.t.Helper()
+	if spec.Timeout == 0 {
+		spec.Timeout = 700e6
+	}
+	r := w.hosts[from].Account(spec)
+	for reason := range r.Failed {
+		return reason
+	}
+	return ""
+}
+
+// verdicts are what was told since the last call, by host and direction.
+func (w *town) verdicts() map[string]*Verdict {
+	w.t.Helper()
+	told := map[string]*Verdict{}
+	if _, err := w.Verdicts(func(v *Verdict) {
+		name := fmt.Sprint(v.Cgroup)
+		for n, h := range w.hosts {
+			if h.CgroupID == v.Cgroup {
+				name = n
+			}
+		}
+		told[fmt.Sprintf("%s %s", name, v.Direction)] = v
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return told
+}
