@@ -28,6 +28,8 @@ var layers = []layer{
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/otel", []string{"collector", "collector/flow", "collector/l7"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
+	{"exporters/grafana", []string{"exporters/prom", "collector", "collector/flow"},
+		"queries are made of the table of metrics; its tests feed an exporter with records"},
 	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/history", []string{"collector", "collector/flow", "collector/l7", "exporters/hubble", "exporters/hubble/convert", "exporters/hubble/filter"},

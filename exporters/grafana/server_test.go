@@ -1,0 +1,167 @@
+package grafana
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// server is a real Prometheus that scrapes some traffic by the exported files.
+type server struct{ url string }
+
+// need skips where a program of Debian's package prometheus is missing.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("%s is not installed: apt-get install prometheus", program)
+	}
+	return path
+}
+
+// scrapedServer starts everything and waits until there was enough to compute rates of.
+func scrapedServer(t *testing.T) *server {
+	t.Helper()
+	program := need(t, "prometheus")
+	happening := newTraffic()
+	metrics, err := happening.exporter.Handler(func() error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	weir := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := happening.round(r.Context()); err != nil {
+			t.Error(err)
+		}
+		metrics.ServeHTTP(w, r)
+	}))
+	t.Cleanup(weir.Close)
+
+	dir := t.TempDir()
+	files := defaultFiles(t)
+	for i := range files {
+		if files[i].Path == "prometheus.yaml" {
+			text := strings.ReplaceAll(string(files[i].Data), "15s", "200ms")
+			files[i].Data = []byte(strings.ReplaceAll(text, "127.0.0.1:9934", weir.Listener.Addr().String()))
+		}
+	}
+	if err := Write(dir, files); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=warn")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { defer close(exited); _ = cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-exited
+		if text, _ := os.ReadFile(log.Name()); t.Failed() && len(text) > 0 {
+			t.Logf("Prometheus said:\n%s", text)
+		}
+		log.Close()
+	})
+	s := &server{"http://" + address}
+	// The rules' results of two evaluations are there when a rate of theirs is.
+	s.await(t, exited, `count_over_time(weir_build_info[1m]) >= 8 and on () count_over_time(pair:weir_flows:rate5m{source_workload="web"}[1m]) >= 3`)
+	return s
+}
+
+// freeAddress is one that nobody listens at. Prometheus cannot be asked which it took.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *server) await(t *testing.T, exited <-chan struct{}, query string) {
+	t.Helper()
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(2 * time.Minute)
+	for {
+		if values, err := s.query(query); err == nil && len(values) > 0 {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-exited:
+			t.Fatal("Prometheus ended by itself")
+		case <-late:
+			t.Fatalf("there is no data after two minutes: %s", query)
+		}
+	}
+}
+
+// sample is one series of an answer at one moment.
+type sample struct {
+	labels map[string]string
+	value  float64
+}
+
+// query asks for one moment.
+func (s *server) query(expr string) ([]sample, error) {
+	var data struct {
+		ResultType string
+		Result     []struct {
+			Metric map[string]string
+			Value  [2]any
+		}
+	}
+	if err := s.get("/api/v1/query", url.Values{"query": {expr}}, &data); err != nil {
+		return nil, err
+	}
+	var out []sample
+	for _, r := range data.Result {
+		v, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
+		if err != nil {
+			return nil, err
+		}
+		if !math.IsNaN(v) {
+			out = append(out, sample{r.Metric, v})
+		}
+	}
+	return out, nil
+}
+
+func (s *server) get(path string, args url.Values, data any) error {
+	resp, err := http.Get(s.url + path + "?" + args.Encode())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer := struct {
+		Status, Error string
+		Data          any
+	}{Data: data}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s", answer.Error)
+	}
+	return nil
+}
