@@ -50,7 +50,7 @@ func gather(m map[Peer]*Contact, world Peer) *Contact {
 	all := &Contact{}
 	for p, c := range m {
 		if p.Kind == PeerAddress {
-			all.merge(c)
+			all.Add(c)
 			delete(m, p)
 		}
 	}
@@ -63,7 +63,7 @@ func gather(m map[Peer]*Contact, world Peer) *Contact {
 // traffic adds what a record tells of a flow; false where there is no room.
 func (c *Contact) traffic(s *Side, r *flow.Record, room *room) bool {
 	to := &c.Services
-	if !passed(r) {
+	if !Passed(r) {
 		to = &c.Attempts
 	}
 	t := find(to, s.Service, room)
@@ -114,10 +114,10 @@ func find(m *map[Service]*Traffic, s Service, room *room) *Traffic {
 	return t
 }
 
-// passed tells traffic from a mere try. A connection is one when it was
+// Passed tells traffic from a mere try. A connection is one when it was
 // established, however little went over it. Of other protocols every packet
 // counts: many are never answered.
-func passed(r *flow.Record) bool {
+func Passed(r *flow.Record) bool {
 	f := &r.Flow
 	switch {
 	case r.Verdict == flow.VerdictDropped:

@@ -69,8 +69,9 @@ func (c *Contact) led(a netip.Addr) {
 	}
 }
 
-// merge adds o to c.
-func (c *Contact) merge(o *Contact) {
+// Add adds what is known of another contact, which is not changed. Of the bounds it
+// keeps that on addresses alone.
+func (c *Contact) Add(o *Contact) {
 	c.Services = mergeAll(c.Services, o.Services, (*Traffic).merge)
 	c.Attempts = mergeAll(c.Attempts, o.Attempts, (*Traffic).merge)
 	c.Operations = mergeAll(c.Operations, o.Operations, (*Count).merge)

@@ -6,14 +6,14 @@ import "github.com/seed79351815/weir/collector/flow"
 type Side struct {
 	Workload *flow.Workload // whose traffic it is; never nil
 	Key      Key
+	Named    bool // the Key is one: the workload's name is known
 	Egress   bool // the workload is the client
 	Peer     Peer
 	Far      *flow.Endpoint // the peer's end
 	Service  Service
 }
 
-// Sides gives the workloads at the ends of a flow whose names are known: none, one
-// or two. A client's service is the port that it asked for, a server's the one
+// Sides gives the workloads of this host at the ends of a flow: none, one or two. A client's service is the port that it asked for, a server's the one
 // that it listens on; NAT may lie between them.
 func Sides(f *flow.Flow) (sides [2]Side, n int) {
 	asked, real := serviceOf(f), serviceOf(f)
@@ -41,13 +41,14 @@ func exchangeSides(l *flow.L7, port uint16) (sides [2]Side, n int) {
 }
 
 func sidesOf(client, server *flow.Endpoint, asked, real Service) (sides [2]Side, n int) {
-	if k, ok := KeyOf(client.Workload); ok {
-		sides[n] = Side{client.Workload, k, true, peerOf(server, true), server, asked}
-		n++
+	add := func(near, far *flow.Endpoint, egress bool, service Service) {
+		if w := near.Workload; w != nil && w.Runtime != flow.RuntimeWorld {
+			k, named := KeyOf(w)
+			sides[n] = Side{w, k, named, egress, peerOf(far, egress), far, service}
+			n++
+		}
 	}
-	if k, ok := KeyOf(server.Workload); ok {
-		sides[n] = Side{server.Workload, k, false, peerOf(client, false), client, real}
-		n++
-	}
+	add(client, server, true, asked)
+	add(server, client, false, real)
 	return sides, n
 }

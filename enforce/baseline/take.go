@@ -40,7 +40,6 @@ func (t *taker) take(r *flow.Record) {
 		}
 		return
 	}
-	t.nameless(&r.Flow.Client, &r.Flow.Server)
 	sides, n := Sides(&r.Flow)
 	for i := range sides[:n] {
 		s := &sides[i]
@@ -61,7 +60,6 @@ func (t *taker) takeExchange(r *flow.Record) {
 	default:
 		return
 	}
-	t.nameless(&l.Client, &l.Server)
 	sides, n := exchangeSides(l, counted.Port)
 	for i := range sides[:n] {
 		s := &sides[i]
@@ -72,8 +70,12 @@ func (t *taker) takeExchange(r *flow.Record) {
 }
 
 // contact is what is kept of a side's workload and peer; nil, and counted, where
-// there is no room.
+// there is no room or no name.
 func (t *taker) contact(s *Side, at int64) *Contact {
+	if !s.Named {
+		t.miss(MissedNameless)
+		return nil
+	}
 	p := t.profile(s)
 	if p == nil {
 		t.miss(MissedProfiles)
@@ -106,18 +108,6 @@ func (t *taker) profile(s *Side) *Profile {
 	}
 	t.known[s.Workload] = p
 	return p
-}
-
-// nameless counts records of which a profile will not tell.
-func (t *taker) nameless(ends ...*flow.Endpoint) {
-	for _, e := range ends {
-		if e.Workload == nil || e.Workload.Runtime == flow.RuntimeWorld {
-			continue
-		}
-		if _, ok := KeyOf(e.Workload); !ok {
-			t.miss(MissedNameless)
-		}
-	}
 }
 
 func (t *taker) miss(reason string) {
