@@ -29,10 +29,7 @@ func (a *app) manCommand() *cobra.Command {
 		if err := os.MkdirAll(args[0], 0o755); err != nil {
 			return fmt.Errorf("man pages: %w", err)
 		}
-		for _, c := range append(cmd.Root().Commands(), cmd.Root()) {
-			if c.Hidden || c.Name() == "help" {
-				continue
-			}
+		for _, c := range append(commands(cmd.Root()), cmd.Root()) {
 			name := strings.ReplaceAll(c.CommandPath(), " ", "-")
 			if err := os.WriteFile(filepath.Join(args[0], name+".1"), []byte(manPage(c)), 0o644); err != nil {
 				return fmt.Errorf("man pages: %w", err)
@@ -64,9 +61,9 @@ func manPage(c *cobra.Command) string {
 	b.WriteString(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 the check found something.\n")
 	b.WriteString(".SH SEE ALSO\n")
 	var others []string
-	for _, o := range c.Root().Commands() {
-		if o != c && !o.Hidden && o.Name() != "help" {
-			others = append(others, ".BR weir\\-"+roff(o.Name())+" (1)")
+	for _, o := range commands(c.Root()) {
+		if o != c {
+			others = append(others, ".BR "+roff(strings.ReplaceAll(o.CommandPath(), " ", "-"))+" (1)")
 		}
 	}
 	b.WriteString(strings.Join(others, ",\n") + "\n")

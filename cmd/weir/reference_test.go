@@ -32,7 +32,7 @@ func TestReference(t *testing.T) {
 // TestHelp holds every command to what a user may expect of it.
 func TestHelp(t *testing.T) {
 	for _, c := range visible() {
-		if c.Short == "" || c.Example == "" || c.GroupID == "" {
+		if c.Short == "" || c.Example == "" || c.GroupID == "" && c.Parent() == c.Root() {
 			t.Errorf("%s: short text %q, example %q, group %q: none may be empty", c.Name(), c.Short, c.Example, c.GroupID)
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -43,14 +43,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func visible() (out []*cobra.Command) {
-	for _, c := range new(app).root().Commands() {
-		if !c.Hidden {
-			out = append(out, c)
-		}
-	}
-	return out
-}
+func visible() []*cobra.Command { return commands(new(app).root()) }
 
 func reference() string {
 	var b strings.Builder

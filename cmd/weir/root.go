@@ -39,13 +39,27 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
 		a.topCommand(), a.observeCommand(), a.recordCommand(),
-		a.runCommand(), a.statusCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
+		a.runCommand(), a.statusCommand(), a.doctorCommand(), a.configCommand(), a.dashboardsCommand(), a.versionCommand(),
 		a.manCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
 	}
 	return root
+}
+
+// commands are root's that do something themselves, at any depth, in its order.
+func commands(root *cobra.Command) (out []*cobra.Command) {
+	for _, c := range root.Commands() {
+		switch {
+		case c.Hidden || c.Name() == "help":
+		case c.HasSubCommands() && c.Name() != "completion": // cobra's own: one for each shell
+			out = append(out, commands(c)...)
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 const (

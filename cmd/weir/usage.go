@@ -28,7 +28,7 @@ func (a *app) asUsage(cmd *cobra.Command, err error) error {
 	return &usageError{err: err, help: cmd.CommandPath()}
 }
 
-// unknownCommand is the root's answer to a first word that is no command.
+// unknownCommand is the answer of a command that has others to a word that is none.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -39,7 +39,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q%s", args[0], settings.DidYouMean(args[0], names, "weir "))
+	return fmt.Errorf("unknown command %q%s", args[0], settings.DidYouMean(args[0], names, cmd.CommandPath()+" "))
 }
 
 // noArgs is for commands that take flags only.
