@@ -121,8 +121,8 @@ type table struct {
 	posture    [2]Posture
 }
 
-// fillSets gives each class its Set. Classes to whom the same is said share one.
-func (r *resolution) fillSets(t *Tables, limits Limits) {
+// apply says to each class what subjects and Guards have for it.
+func (r *resolution) apply() []table {
 	tables := make([]table, len(r.classes.all))
 	for _, s := range r.subjects {
 		for _, i := range r.classes.subjects(s) {
@@ -136,6 +136,15 @@ func (r *resolution) fillSets(t *Tables, limits Limits) {
 	for _, w := range r.wards {
 		r.applyGuard(w, tables)
 	}
+	return tables
+}
+
+// applied are the statements for one class.
+func (r *resolution) applied(i int) []*statement { return r.apply()[i].statements }
+
+// fillSets gives each class its Set. Classes to whom the same is said share one.
+func (r *resolution) fillSets(t *Tables, limits Limits) {
+	tables := r.apply()
 	// The unknown workload's table is that of everyone whom no policy selects.
 	known := map[string]int{}
 	order := []int{classUnknown}

@@ -184,10 +184,6 @@ type block struct {
 	bits uint8
 }
 
-func (b block) covers(o block) bool {
-	return b.bits <= o.bits && (b.bits == 0 || (b.port^o.port)>>(16-b.bits) == 0)
-}
-
 // blocks are the fewest blocks that make up first to last.
 func blocks(first, last uint16) []block {
 	var out []block
