@@ -75,9 +75,17 @@ func (w *town) plan(sets map[string]policy.Set) *Plan {
 			t.Sets = append(t.Sets, s)
 		}
 		t.Workloads[h.CgroupID] = entry
-		t.Prefixes[netip.PrefixFrom(h.V4, 32)] = entry.Identity
-		t.Prefixes[netip.PrefixFrom(h.V6, 128)] = entry.Identity
 		p.OwnNetwork[h.CgroupID] = true
+	}
+	for name, h := range w.hosts {
+		// An address that is shared is whose it was first.
+		for owner, o := range w.hosts {
+			if o.V4 == h.V4 && o.CgroupID < w.hosts[name].CgroupID {
+				name = owner
+			}
+		}
+		t.Prefixes[netip.PrefixFrom(h.V4, 32)] = w.identity(name)
+		t.Prefixes[netip.PrefixFrom(h.V6, 128)] = w.identity(name)
 	}
 	return p
 }

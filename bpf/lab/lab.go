@@ -83,6 +83,22 @@ func (l *Lab) Host(name string) *Host {
 	return h
 }
 
+// Neighbour is a host of its own cgroup in the network namespace of another, as
+// containers of one pod are.
+func (l *Lab) Neighbour(of *Host, name string) *Host {
+	l.t.Helper()
+	h := &Host{Name: name, V4: of.V4, V6: of.V6, CgroupPath: filepath.Join(l.cgroup, name), NetNS: of.NetNS, lab: l, ns: of.ns}
+	if err := os.Mkdir(h.CgroupPath, 0o755); err != nil {
+		l.t.Fatalf("lab host %s: cgroup: %v", name, err)
+	}
+	var err error
+	if h.CgroupID, err = cgroupID(h.CgroupPath); err != nil {
+		l.t.Fatalf("lab host %s: %v", name, err)
+	}
+	l.hosts[name] = h
+	return h
+}
+
 const bridgeName = "br0"
 
 func (l *Lab) makeBridge() error {

@@ -27,6 +27,7 @@ func programs(n Name) (program, bool) {
 		Ping:           ping,
 		ScriptServer:   scriptServer,
 		ScriptClient:   scriptClient,
+		Steady:         steady,
 	}[n]
 	return p, ok
 }

@@ -21,6 +21,9 @@ const (
 	Ping           Name = "ping"
 	ScriptServer   Name = "script-server"
 	ScriptClient   Name = "script-client"
+	// Steady keeps one connection to an echo server busy until it is told to stop:
+	// its report tells how many echoes came.
+	Steady Name = "steady"
 )
 
 // Behaviour changes how a TCP role treats its connections.
