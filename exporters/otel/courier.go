@@ -34,12 +34,10 @@ type courier struct {
 	complained time.Time
 }
 
-func newCourier(s *signal, e *Endpoint, agent string, log *slog.Logger) (*courier, error) {
-	t, err := newTransport(s, e, agent)
-	if err != nil {
-		return nil, err
+func newCourier(s *signal, e *Endpoint, agent string, log *slog.Logger) *courier {
+	return &courier{
+		signal: s, transport: newTransport(s, e, agent), timeout: e.Timeout, log: log.With("signal", s.name, "endpoint", e.URL),
 	}
-	return &courier{signal: s, transport: t, timeout: e.Timeout, log: log.With("signal", s.name, "endpoint", e.URL)}, nil
 }
 
 // deliver sends a message of n spans, points or records. It returns when the

@@ -83,27 +83,23 @@ func New(cfg Config) (*Exporter, error) {
 			limits: cfg.Spans, queue: make(chan told, cfg.Spans.Queue), message: e.spanBatch,
 			weigh: func(t *told) uint64 { return uint64(t.spans()) }, ripe: func(t *told) time.Time { return t.ripe },
 		}
-		e.spans.courier, err = e.courier(&traceSignal, cfg.Traces)
+		e.spans.courier = e.courier(&traceSignal, cfg.Traces)
 	}
-	if cfg.Logs != nil && err == nil {
+	if cfg.Logs != nil {
 		e.records = &line[flow.Record]{
 			limits: cfg.Records, queue: make(chan flow.Record, cfg.Records.Queue), message: e.logBatch,
 			weigh: func(*flow.Record) uint64 { return 1 },
 		}
-		e.records.courier, err = e.courier(&logSignal, cfg.Logs)
+		e.records.courier = e.courier(&logSignal, cfg.Logs)
 	}
-	if cfg.Metrics != nil && err == nil {
-		e.metrics, err = e.courier(&metricSignal, cfg.Metrics)
+	if cfg.Metrics != nil {
+		e.metrics = e.courier(&metricSignal, cfg.Metrics)
 	}
-	return e, err
+	return e, nil
 }
 
-func (e *Exporter) courier(s *signal, to *Endpoint) (*courier, error) {
-	c, err := newCourier(s, to, "weir/"+clean(e.cfg.Version), e.cfg.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
-	}
-	return c, nil
+func (e *Exporter) courier(s *signal, to *Endpoint) *courier {
+	return newCourier(s, to, "weir/"+clean(e.cfg.Version), e.cfg.Logger)
 }
 
 func (cfg Config) withDefaults() Config {

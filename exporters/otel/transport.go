@@ -56,11 +56,11 @@ type transport interface {
 }
 
 // newTransport connects to nothing yet.
-func newTransport(s *signal, e *Endpoint, agent string) (transport, error) {
+func newTransport(s *signal, e *Endpoint, agent string) transport {
 	if e.Protocol == GRPC {
 		return newGRPC(s, e, agent)
 	}
-	return newHTTP(e, agent), nil
+	return newHTTP(e, agent)
 }
 
 // partial is what a receiver took a message without.

@@ -20,22 +20,29 @@ const maxAnswer = 1 << 20
 
 // overGRPC is a transport by the Export method of a signal's service.
 type overGRPC struct {
-	conn    *grpc.ClientConn
-	method  string
-	headers metadata.MD
+	endpoint *Endpoint
+	agent    string
+	method   string
+	headers  metadata.MD
+	conn     *grpc.ClientConn // nil until something is sent
 }
 
-func newGRPC(s *signal, e *Endpoint, agent string) (*overGRPC, error) {
-	u, err := url.Parse(e.URL)
+func newGRPC(s *signal, e *Endpoint, agent string) *overGRPC {
+	return &overGRPC{endpoint: e, agent: agent, method: s.method, headers: metadata.New(e.Headers)}
+}
+
+// dial makes the connection, which looks for the receiver by itself.
+func (g *overGRPC) dial() (*grpc.ClientConn, error) {
+	u, err := url.Parse(g.endpoint.URL)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}
 	secure := insecure.NewCredentials()
 	if u.Scheme == "https" {
-		secure = credentials.NewTLS(e.TLS)
+		secure = credentials.NewTLS(g.endpoint.TLS)
 	}
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(secure), grpc.WithUserAgent(agent),
+		grpc.WithTransportCredentials(secure), grpc.WithUserAgent(g.agent),
 		// A receiver that comes back is to be found within the time of a retry.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: 1.6, Jitter: 0.2, MaxDelay: lastWait},
@@ -44,17 +51,20 @@ func newGRPC(s *signal, e *Endpoint, agent string) (*overGRPC, error) {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 	}
-	if e.Gzip {
+	if g.endpoint.Gzip {
 		options = append(options, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
 	}
-	conn, err := grpc.NewClient("dns:///"+u.Host, options...)
-	if err != nil {
-		return nil, fmt.Errorf("endpoint %s: %w", u.Host, err)
-	}
-	return &overGRPC{conn, s.method, metadata.New(e.Headers)}, nil
+	return grpc.NewClient("dns:///"+u.Host, options...)
 }
 
 func (g *overGRPC) send(ctx context.Context, message, answer proto.Message) *failure {
+	if g.conn == nil {
+		conn, err := g.dial()
+		if err != nil {
+			return &failure{err: err}
+		}
+		g.conn = conn
+	}
 	ctx = metadata.NewOutgoingContext(ctx, g.headers)
 	if err := g.conn.Invoke(ctx, g.method, message, answer); err != nil {
 		return grpcFailure(err)
@@ -62,4 +72,8 @@ func (g *overGRPC) send(ctx context.Context, message, answer proto.Message) *fai
 	return nil
 }
 
-func (g *overGRPC) close() { g.conn.Close() }
+func (g *overGRPC) close() {
+	if g.conn != nil {
+		g.conn.Close()
+	}
+}

@@ -1,0 +1,139 @@
+package otel
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+
+	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	logpb "go.opentelemetry.io/proto/otlp/logs/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// written is a log record with the service that it is of.
+type written struct {
+	*logpb.LogRecord
+	service any
+}
+
+func recordsOf(t *testing.T, e *Exporter, records ...flow.Record) (out []written) {
+	t.Helper()
+	consume(t, e, records...)
+	message := e.logBatch(queued(e.records))
+	if _, err := proto.Marshal(message); err != nil {
+		t.Fatalf("what is sent must be good protobuf: %v", err)
+	}
+	for _, r := range message.(*logcollectorpb.ExportLogsServiceRequest).ResourceLogs {
+		for _, rec := range r.ScopeLogs[0].LogRecords {
+			out = append(out, written{rec, plainly(r.Resource.Attributes)[keyServiceName]})
+		}
+	}
+	return out
+}
+
+// A flow's beginning and end are records, what is between them is not.
+func TestFlowRecords(t *testing.T) {
+	drop := connection(flow.RecordDrop, front, back)
+	got := recordsOf(t, exporter(t, Config{}), connection(flow.RecordStart, front, back), connection(flow.RecordUpdate, front, back), drop, connection(flow.RecordEnd, front, back))
+	if len(got) != 2 || got[0].EventName != "weir.flow.start" || got[1].EventName != "weir.flow.end" {
+		t.Fatalf("records %v", got)
+	}
+	want := map[string]any{
+		keyNetTransport: "tcp", keyNetType: "ipv4", keySourceAddress: "172.18.0.2", keySourcePort: int64(40000), keyDestAddress: "172.18.0.3", keyDestPort: int64(5432),
+		keySource: "front", keySourceNS: "shop", keyDest: "back", keyDestNS: "shop", keyServerAddress: "db.shop", "weir.flow.id": int64(5), keyFlowState: "closed",
+		keyVerdict: "forwarded", "weir.flow.sent.bytes": int64(100), "weir.flow.sent.packets": int64(3), "weir.flow.received.bytes": int64(900),
+		"weir.flow.received.packets": int64(4), "weir.flow.duration": 2.0, "weir.tcp.rtt": 0.0002, "weir.tcp.connect.duration": 0.0003,
+		"weir.tcp.retransmits": int64(1), keyProcessPID: int64(4242), keyProcessCommand: "app",
+	}
+	if got := plainly(got[1].Attributes); !reflect.DeepEqual(got, want) {
+		t.Errorf("attributes\n%v\nwant\n%v", got, want)
+	}
+	if body := got[1].Body.GetStringValue(); body != "tcp shop/front-1 -> shop/back-1:5432 closed" {
+		t.Errorf("body %q", body)
+	}
+	if got[1].SeverityText != "INFO" || got[1].TimeUnixNano != uint64(epoch) || got[1].service != "front" {
+		t.Errorf("record %v", got[1])
+	}
+}
+
+func TestRecordOf(t *testing.T) {
+	refused := connection(flow.RecordEnd, front, nil)
+	refused.Flow.End = flow.EndRefused
+	denied := connection(flow.RecordStart, front, back)
+	denied.Verdict = flow.VerdictDropped
+	bare := connection(flow.RecordStart, nil, nil)
+	bare.Flow.Server.Names, bare.Flow.Client.Addr = nil, netip.AddrPort{}
+	for name, tc := range map[string]struct {
+		r                       flow.Record
+		service, severity, body string
+	}{
+		"to another machine":   {refused, "front", "WARN", "tcp shop/front-1 -> db.shop:5432 refused"},
+		"denied":               {denied, "front", "WARN", "tcp shop/front-1 -> shop/back-1:5432"},
+		"from another machine": {connection(flow.RecordStart, nil, back), "back", "INFO", "tcp 172.18.0.2 -> shop/back-1:5432"},
+		"of nobody":            {bare, "unknown_service", "INFO", "tcp  -> 172.18.0.3:5432"},
+	} {
+		got := recordsOf(t, exporter(t, Config{}), tc.r)[0]
+		if got.service != tc.service || got.SeverityText != tc.severity || got.Body.GetStringValue() != tc.body {
+			t.Errorf("%s: %v %s %q", name, got.service, got.SeverityText, got.Body.GetStringValue())
+		}
+	}
+}
+
+func TestResources(t *testing.T) {
+	r := resources{node: "host-1", version: "1.0", service: "weir", extra: []attribute{
+		{"deployment.environment.name", "prod"}, {"service.namespace", "ops"}, {keyContainerID, "forged"}, {keyHostName, "named"},
+	}}
+	pod := &flow.Workload{
+		CgroupID: 5, Cgroup: "/kubepods/x", Runtime: flow.RuntimeContainerd, Container: "c0ffee", Name: "api-7d9-x", Namespace: "prod", Image: "api@sha256:abc",
+		Owner: flow.Owner{Kind: "Deployment", Name: "api"},
+		Labels: []flow.Label{
+			{Source: "container", Key: "name", Value: "main"}, {Source: "k8s", Key: labelName, Value: "api-service"}, {Source: "k8s", Key: labelVersion, Value: "3"},
+			{Source: "k8s", Key: labelContainer, Value: "main"}, {Source: "k8s", Key: labelPodUID, Value: "u-1"},
+		},
+	}
+	unit := &flow.Workload{CgroupID: 6, Cgroup: "/system.slice/ssh.service", Runtime: flow.RuntimeSystemd, Name: "ssh.service", Owner: flow.Owner{Kind: "Unit", Name: "ssh.service"}}
+	every := map[string]any{"deployment.environment.name": "prod", keyHostName: "named", keyDistroName: "weir", keyDistroVersion: "1.0"}
+	for name, tc := range map[string]struct {
+		got  attributes
+		want map[string]any
+	}{
+		"a pod": {r.of(pod).Attributes, map[string]any{
+			keyServiceName: "api-service", keyServiceNamespace: "prod", keyServiceInstance: "c0ffee", keyServiceVersion: "3", keyContainerID: "c0ffee",
+			keyContainerName: "main", keyContainerRuntime: "containerd", keyContainerImage: "api", keyK8sPod: "api-7d9-x", keyK8sPodUID: "u-1",
+			keyK8sNamespace: "prod", keyK8sContainer: "main", "k8s.deployment.name": "api", keyProcessCgroup: "/kubepods/x",
+		}},
+		"a Compose service": {r.of(front).Attributes, map[string]any{
+			keyServiceName: "front", keyServiceNamespace: "shop", keyServiceInstance: "front0123456789abcdef", keyContainerID: "front0123456789abcdef",
+			keyContainerName: "front-1", keyContainerRuntime: "docker", keyContainerImage: "registry:5000/shop/front", keyContainerTags: []any{"1.2"},
+			keyProcessCgroup: "/system.slice/docker-front.scope",
+		}},
+		"a unit": {r.of(unit).Attributes, map[string]any{
+			keyServiceName: "ssh.service", keyServiceInstance: "ssh.service", keyProcessCgroup: "/system.slice/ssh.service", keyContainerID: "forged",
+		}},
+		"nobody": {r.of(nil).Attributes, map[string]any{keyServiceName: "unknown_service", keyContainerID: "forged"}},
+		"weir": {r.own().Attributes, map[string]any{
+			keyServiceName: "weir", keyServiceInstance: "host-1", keyServiceVersion: "1.0", keyServiceNamespace: "ops", keyContainerID: "forged",
+		}},
+	} {
+		for k, v := range every {
+			tc.want[k] = v
+		}
+		if got := plainly(tc.got); !reflect.DeepEqual(got, tc.want) || len(got) != len(tc.got) {
+			t.Errorf("%s:\n%v\nwant\n%v", name, got, tc.want)
+		}
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "é": "é", "a\x1b[2Jb": "a?[2Jb", "\xff": "?", "a\u202eb": "a?b", "\n": "?", "": "",
+		strings.Repeat("x", maxValue+5): strings.Repeat("x", maxValue), strings.Repeat("x", maxValue-1) + "é": strings.Repeat("x", maxValue-1),
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
