@@ -15,3 +15,4 @@ package bpf
 //go:generate unit -type http1_mark http c/http.bpf.c
 //go:generate unit lookup c/lookup.bpf.c
 //go:generate unit tls c/tls.bpf.c
+//go:generate unit -type snap_head -type snap_listener -type snap_filter -type snap_kind -type snap_loss capture c/capture.bpf.c
