@@ -9,26 +9,17 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
-
-// Report is what an Apply did.
-type Report struct {
-	Workloads int           // cgroups that have a place
-	Sets      int           // tables of rules in use
-	Filled    int           // of which so many are new
-	Rules     int           // in all tables
-	Addresses int           //
-	Took      time.Duration //
-}
 
 // Apply makes the plan hold: tables are filled beside those in use and put in
 // their places one by one, each at once, so that no workload is without policy at
 // any moment. A plan that does not fit is refused before anything changes. When
 // Apply returns, whatever passes was judged by the new plan.
-func (e *Enforcer) Apply(plan *Plan) (Report, error) {
+func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	begun := time.Now()
-	r := Report{Addresses: len(plan.Tables.Prefixes)}
+	r := kernel.Report{Addresses: len(plan.Tables.Prefixes)}
 	tables, err := e.prepare(plan.Tables, &r)
 	if err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
@@ -56,7 +47,7 @@ func (p *prepared) close() {
 	}
 }
 
-func (e *Enforcer) prepare(t *policy.Tables, r *Report) (_ *prepared, err error) {
+func (e *Enforcer) prepare(t *policy.Tables, r *kernel.Report) (_ *prepared, err error) {
 	p := &prepared{}
 	defer func() {
 		if err != nil {
@@ -100,7 +91,7 @@ func (e *Enforcer) prepare(t *policy.Tables, r *Report) (_ *prepared, err error)
 // swap puts the plan in place. Blocks of addresses that are gone go first, and
 // new ones come last: between, every address has an identity that the old tables
 // and the new ones know.
-func (e *Enforcer) swap(plan *Plan, tables *prepared, r *Report) error {
+func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) error {
 	var newcomer enforceMember
 	if plan.Hold {
 		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
@@ -145,7 +136,7 @@ func (e *Enforcer) swap(plan *Plan, tables *prepared, r *Report) error {
 }
 
 // declare says what the plan needs of the programs, and that it holds.
-func (e *Enforcer) declare(plan *Plan) {
+func (e *Enforcer) declare(plan *kernel.Plan) {
 	r := e.regime
 	atomic.StoreUint64(&r.Patience, uint64(e.cfg.Patience))
 	atomic.StoreUint32(&r.Hold, flag(plan.Hold))
@@ -203,7 +194,7 @@ func addressKey(p netip.Prefix) *enforceAddressKey {
 // admit gives every cgroup its member and takes out those that have none. One
 // that came while this went on has its own from the kernel's hand, unless the
 // plan knows better.
-func (e *Enforcer) admit(plan *Plan, members []placed, containers map[[64]byte]enforceMember) error {
+func (e *Enforcer) admit(plan *kernel.Plan, members []placed, containers map[[64]byte]enforceMember) error {
 	for id, m := range containers {
 		if err := e.maps["containers"].Put(&enforceContainerId{Hex: id}, &m); err != nil {
 			return fmt.Errorf("container %.12s: %w", id[:], err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
+	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
@@ -77,7 +78,7 @@ func TestAuditPassesAndTells(t *testing.T) {
 	w.everyWay("client", "server", "", "", "")
 	told := w.verdicts()
 	out, in := told["client egress"], told["server ingress"]
-	if out == nil || in == nil || out.Denied || in.Denied || in.Rule != RuleNumber(policy.Rule{Policy: "second"}) || out.Rule != 0 {
+	if out == nil || in == nil || out.Denied || in.Denied || in.Rule != kernel.RuleNumber(policy.Rule{Policy: "second"}) || out.Rule != 0 {
 		t.Fatalf("verdicts %v", told)
 	}
 	if in.PeerCgroup != w.hosts["client"].CgroupID {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
+	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
@@ -60,14 +61,14 @@ func (w *town) identity(name string) policy.Identity {
 
 // plan has every host with its addresses; sets[""] is everyone's, the others are
 // those of the hosts with that name.
-func (w *town) plan(sets map[string]policy.Set) *Plan {
+func (w *town) plan(sets map[string]policy.Set) *kernel.Plan {
 	t := &policy.Tables{
 		Workloads: map[uint64]policy.WorkloadEntry{},
 		Sets:      []policy.Set{sets[""]},
 		Prefixes:  map[netip.Prefix]policy.Identity{},
 		Rules:     []policy.Rule{{Policy: "first"}, {Policy: "second"}},
 	}
-	p := &Plan{Tables: t, OwnNetwork: map[uint64]bool{}}
+	p := &kernel.Plan{Tables: t, OwnNetwork: map[uint64]bool{}}
 	for name, h := range w.hosts {
 		entry := policy.WorkloadEntry{Identity: w.identity(name)}
 		if s, ok := sets[name]; ok {
@@ -90,7 +91,7 @@ func (w *town) plan(sets map[string]policy.Set) *Plan {
 	return p
 }
 
-func (w *town) apply(sets map[string]policy.Set) Report {
+func (w *town) apply(sets map[string]policy.Set) kernel.Report {
 	w.t.Helper()
 	r, err := w.Apply(w.plan(sets))
 	if err != nil {
@@ -132,10 +133,10 @@ func (w *town) reach(from string, spec role.Spec) string {
 }
 
 // verdicts are what was told since the last call, by host and direction.
-func (w *town) verdicts() map[string]*Verdict {
+func (w *town) verdicts() map[string]*kernel.Verdict {
 	w.t.Helper()
-	told := map[string]*Verdict{}
-	if _, err := w.Verdicts(func(v *Verdict) {
+	told := map[string]*kernel.Verdict{}
+	if _, err := w.Verdicts(func(v *kernel.Verdict) {
 		name := fmt.Sprint(v.Cgroup)
 		for n, h := range w.hosts {
 			if h.CgroupID == v.Cgroup {

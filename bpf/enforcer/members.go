@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"syscall"
 
-	"github.com/seed79351815/weir/enforce/policy"
+	"github.com/seed79351815/weir/enforce/kernel"
 )
 
 // containerDir is what every runtime calls a container's cgroup; c/enforce_arrival.h.
@@ -23,7 +23,7 @@ type placed struct {
 // place goes through all cgroups below root and gives each its own workload's
 // member, else that of the one above it. Containers that are not in the plan get
 // what newcomers get. Paths that vanish on the way are left out.
-func place(root string, plan *Plan, slot func(set int) uint32, newcomer enforceMember) ([]placed, map[[64]byte]enforceMember, error) {
+func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer enforceMember) ([]placed, map[[64]byte]enforceMember, error) {
 	var all []placed
 	containers := map[[64]byte]enforceMember{}
 	above := map[string]*enforceMember{}
@@ -73,7 +73,7 @@ func place(root string, plan *Plan, slot func(set int) uint32, newcomer enforceM
 	return all, containers, nil
 }
 
-func memberOf(plan *Plan, key uint64, slot func(set int) uint32) *enforceMember {
+func memberOf(plan *kernel.Plan, key uint64, slot func(set int) uint32) *enforceMember {
 	w, ok := plan.Tables.Workloads[key]
 	if !ok {
 		return nil
@@ -83,21 +83,4 @@ func memberOf(plan *Plan, key uint64, slot func(set int) uint32) *enforceMember 
 		m.Flags |= uint32(enforceMemberFlagMEMBER_OWN_NETWORK)
 	}
 	return m
-}
-
-// Plan is what is to hold.
-type Plan struct {
-	Tables *policy.Tables
-	// Containers that may come, by their ids of 64 hexadecimal digits, with their
-	// keys in Tables.Workloads: they have their rules before their first packet.
-	Containers map[string]uint64
-	// OwnNetwork has the cgroups that do not share the host's network namespace:
-	// what they say to their own loopback addresses is judged by who hears it.
-	OwnNetwork map[uint64]bool
-	// Hold says that a container that nobody has named yet is held: its packets
-	// are dropped, and sent again by TCP, until it is in a plan. Where it does not
-	// hold, such a container has the rules of everyone.
-	Hold bool
-	// HoldOrphans is the same for the time in which no daemon lives.
-	HoldOrphans bool
 }

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"math/bits"
 	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 
+	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
@@ -26,17 +26,6 @@ const (
 	bitsAnyProtocol = 40 // peer and direction
 	bitsAnyPort     = 48
 )
-
-// ruleNumber is the kernel's number for a rule: the same whatever other rules
-// there are, so that a table stays what it is when another one changes.
-func ruleNumber(r policy.Rule) uint32 {
-	if r == (policy.Rule{}) {
-		return 0
-	}
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%s\x00%s", r.Kind, r.Policy, r.Section, r.Index, r.Mode, r.Description)
-	return h.Sum32() | 1
-}
 
 // encode turns a set into the kernel's table. What a policy denies by default
 // stands in the entries for every peer: the least specific one, and those that
@@ -55,7 +44,7 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 			open[en.Direction] = false
 		}
 		rules = append(rules, rule{keyOf(en), enforceRuleValue{
-			EnforcedRule: ruleNumber(t.Rule(en.Enforced.Rule)), AuditedRule: ruleNumber(t.Rule(en.Audited.Rule)),
+			EnforcedRule: kernel.RuleNumber(t.Rule(en.Enforced.Rule)), AuditedRule: kernel.RuleNumber(t.Rule(en.Audited.Rule)),
 			Enforced: rank(en.Enforced.Verdict, posture.Enforce), Audited: rank(en.Audited.Verdict, posture.Audit),
 		}})
 	}

@@ -8,35 +8,14 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
-
-// Verdict is what was denied, or would be, counted since the reading before.
-type Verdict struct {
-	Cgroup     uint64 // whose policy spoke
-	PeerCgroup uint64 // where the peer's socket is known; else 0
-	Peer       netip.AddrPort
-	LocalPort  uint16
-	Port       uint16 // the server's; the type of ICMP
-	Protocol   uint8
-	Direction  policy.Direction
-	Denied     bool   // else audited: it passed
-	Rule       uint32 // RuleNumber; 0: no rule allows it
-	Identity   policy.Identity
-	Count      uint64 // connections that were refused, packets that were dropped
-	Last       uint64 // CLOCK_BOOTTIME ns
-	PID        uint32
-	Comm       [16]byte
-}
-
-// RuleNumber is what Verdict.Rule has for a rule. It does not depend on what
-// other rules there are.
-func RuleNumber(r policy.Rule) uint32 { return ruleNumber(r) }
 
 // Verdicts calls fn for everything that was denied or audited since the reading
 // before, and forgets it. lost is how many the kernel had no room for since the
 // tables were made.
-func (e *Enforcer) Verdicts(fn func(*Verdict)) (lost uint64, err error) {
+func (e *Enforcer) Verdicts(fn func(*kernel.Verdict)) (lost uint64, err error) {
 	var k enforceVerdictKey
 	var v enforceVerdictValue
 	var keys []enforceVerdictKey
@@ -57,8 +36,8 @@ func (e *Enforcer) Verdicts(fn func(*Verdict)) (lost uint64, err error) {
 	return atomic.LoadUint64(&e.regime.Lost), nil
 }
 
-func verdictOf(k *enforceVerdictKey, v *enforceVerdictValue) *Verdict {
-	out := &Verdict{
+func verdictOf(k *enforceVerdictKey, v *enforceVerdictValue) *kernel.Verdict {
+	out := &kernel.Verdict{
 		Cgroup: k.Cgroup, PeerCgroup: v.PeerCgroup, Peer: netip.AddrPortFrom(netip.AddrFrom16(k.Addr).Unmap(), v.RemotePort),
 		LocalPort: v.LocalPort, Port: k.Port, Protocol: k.Protocol, Direction: policy.Direction(k.Direction),
 		Denied: enforceVerdict(k.Verdict) == enforceVerdictVERDICT_DENIED, Rule: k.Rule, Identity: policy.Identity(k.Peer),
