@@ -97,11 +97,7 @@ func (p *program) spec(policy *Policy, s *Spec) {
 		if len(section.rules) == 0 {
 			continue
 		}
-		chosen := s.DefaultDeny.Ingress
-		if section.direction == Egress {
-			chosen = s.DefaultDeny.Egress
-		}
-		if chosen == nil || *chosen {
+		if s.denies(section.direction) {
 			at := &sub.posture[section.direction]
 			at.Audit, at.Enforce = true, at.Enforce || s.Mode == ModeEnforce
 		}
