@@ -17,7 +17,9 @@ var chosen = strings.NewReplacer(
 // TestPrometheus asks a real Prometheus every query of every dashboard and rule: each
 // must return data.
 func TestPrometheus(t *testing.T) {
-	s := scrapedServer(t)
+	// There are rates, and the rules were evaluated, some times.
+	s := scrapedServer(t, "exemplar-storage",
+		`count_over_time(weir_build_info[1m]) >= 8 and on () count_over_time(pair:weir_flows:rate5m{source_workload="web"}[1m]) >= 3`)
 	for _, d := range shownDashboards(t) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
@@ -130,6 +132,23 @@ func nodeGraph(t *testing.T, s *server) {
 		_, to := titles[e.labels["target"]]
 		if !from || !to || e.labels["id"] == "" {
 			t.Errorf("the edge %v has an end that is no node", e.labels)
+		}
+	}
+}
+
+// TestNativeHistograms: a Prometheus that takes native histograms gets them, those that
+// were counted in the kernel and those of weir's own making.
+func TestNativeHistograms(t *testing.T) {
+	s := scrapedServer(t, "native-histograms", `histogram_count(http_server_request_duration_seconds{http_response_status_code="200"}) > 5`)
+	for expr, want := range map[string][2]float64{
+		// Latencies are 1 to 20 ms, round trips 0.3 ms.
+		`histogram_quantile(1, sum(http_server_request_duration_seconds))`:                      {.001, .021},
+		`histogram_sum(sum(weir_tcp_rtt_seconds)) / histogram_count(sum(weir_tcp_rtt_seconds))`: {.000299, .000301},
+		`histogram_quantile(0.5, sum(weir_tcp_rtt_seconds))`:                                    {.00027, .00033},
+	} {
+		got, err := s.query(expr)
+		if err != nil || len(got) != 1 || got[0].value < want[0] || got[0].value > want[1] {
+			t.Errorf("%s: %v, %v; want a value within %v", expr, got, err, want)
 		}
 	}
 }

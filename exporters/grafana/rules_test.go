@@ -1,6 +1,8 @@
 package grafana
 
 import (
+	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,11 +12,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// promtool runs Prometheus' own checks on the exported files.
-func promtool(t *testing.T, dir string, args ...string) {
+// promtool runs Prometheus' own checks on the exported files, or on what it reads.
+func promtool(t *testing.T, dir string, stdin io.Reader, args ...string) {
 	t.Helper()
 	cmd := exec.Command(need(t, "promtool"), args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stdin = dir, stdin
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -25,8 +27,8 @@ func TestPromtool(t *testing.T) {
 	if err := Write(dir, defaultFiles(t)); err != nil {
 		t.Fatal(err)
 	}
-	promtool(t, dir, "check", "rules", "--lint=all", "--lint-fatal", "rules/weir.yaml")
-	promtool(t, dir, "check", "config", "--lint=all", "--lint-fatal", "prometheus.yaml")
+	promtool(t, dir, nil, "check", "rules", "--lint=all", "--lint-fatal", "rules/weir.yaml")
+	promtool(t, dir, nil, "check", "config", "--lint=all", "--lint-fatal", "prometheus.yaml")
 	// What fires when, and what is recorded: testdata/rules_test.yaml.
 	text, err := os.ReadFile(filepath.Join("testdata", "rules_test.yaml"))
 	if err != nil {
@@ -35,7 +37,14 @@ func TestPromtool(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "rules_test.yaml"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	promtool(t, dir, "test", "rules", "rules_test.yaml")
+	promtool(t, dir, nil, "test", "rules", "rules_test.yaml")
+}
+
+// TestPromtoolMetrics holds what is scraped to Prometheus' conventions.
+func TestPromtoolMetrics(t *testing.T) {
+	w := httptest.NewRecorder()
+	endpoint(t).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	promtool(t, "", w.Body, "check", "metrics")
 }
 
 // TestAlertsAreTested: each alert fires in rules_test.yaml, and says something there.

@@ -31,21 +31,27 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
-// scrapedServer starts everything and waits until there was enough to compute rates of.
-func scrapedServer(t *testing.T) *server {
+// endpoint is weir's, on a host where something happens before each scrape.
+func endpoint(t *testing.T) http.Handler {
 	t.Helper()
-	program := need(t, "prometheus")
 	happening := newTraffic()
 	metrics, err := happening.exporter.Handler(func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	weir := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := happening.round(r.Context()); err != nil {
 			t.Error(err)
 		}
 		metrics.ServeHTTP(w, r)
-	}))
+	})
+}
+
+// scrapedServer starts everything and waits until query has a result.
+func scrapedServer(t *testing.T, features, query string) *server {
+	t.Helper()
+	program := need(t, "prometheus")
+	weir := httptest.NewServer(endpoint(t))
 	t.Cleanup(weir.Close)
 
 	dir := t.TempDir()
@@ -65,7 +71,7 @@ func scrapedServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=warn")
+		"--web.listen-address="+address, "--enable-feature="+features, "--log.level=warn")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -81,8 +87,7 @@ func scrapedServer(t *testing.T) *server {
 		log.Close()
 	})
 	s := &server{"http://" + address}
-	// The rules' results of two evaluations are there when a rate of theirs is.
-	s.await(t, exited, `count_over_time(weir_build_info[1m]) >= 8 and on () count_over_time(pair:weir_flows:rate5m{source_workload="web"}[1m]) >= 3`)
+	s.await(t, exited, query)
 	return s
 }
 

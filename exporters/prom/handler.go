@@ -2,7 +2,6 @@ package prom
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,8 +26,7 @@ func (e *Exporter) Handler(ready func() error) (http.Handler, error) {
 		Registry:            reg,
 		EnableOpenMetrics:   true,
 		CoalesceGather:      true,
-		MaxRequestsInFlight: 8,
-		Timeout:             10 * time.Second,
+		MaxRequestsInFlight: 8, // promhttp's timeout would hold each answer in memory as a whole; Serve has one
 		// One bad series must not hide the rest.
 		ErrorHandling: promhttp.ContinueOnError,
 	}))

@@ -40,14 +40,16 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, format := range []struct{ name, accept string }{
-		{"text", "text/plain"},
-		{"openmetrics", "application/openmetrics-text; version=1.0.0"},
-		{"protobuf", "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"},
+	for _, format := range []struct{ name, accept, encoding string }{
+		{"text", "text/plain", ""},
+		{"openmetrics", "application/openmetrics-text; version=1.0.0", ""},
+		{"openmetrics,gzip", "application/openmetrics-text; version=1.0.0", "gzip"}, // as Prometheus asks
+		{"protobuf", "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited", ""},
 	} {
 		b.Run(format.name, func(b *testing.B) {
 			req := httptest.NewRequest("GET", "/metrics", nil)
 			req.Header.Set("Accept", format.accept)
+			req.Header.Set("Accept-Encoding", format.encoding)
 			for b.Loop() {
 				w := &counting{header: http.Header{}}
 				h.ServeHTTP(w, req)
