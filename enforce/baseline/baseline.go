@@ -3,6 +3,7 @@ package baseline
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -18,6 +19,7 @@ type Baseline struct {
 	Version  int               `json:"version"`
 	Windows  []Window          `json:"windows"` // in order; the last may be open
 	Profiles map[Key]*Profile  `json:"profiles"`
+	Host     []netip.Addr      `json:"host,omitempty"`   // the host's addresses, sorted: workloads may share them
 	Missed   map[string]uint64 `json:"missed,omitempty"` // what found no room or no name, by reason
 }
 

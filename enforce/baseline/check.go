@@ -20,6 +20,9 @@ func (b *Baseline) check() error {
 	case len(b.Missed) > maxReasons:
 		return fmt.Errorf("%d reasons for what was missed", len(b.Missed))
 	}
+	if !inOrder(b.Host) {
+		return fmt.Errorf("addresses of the host that are too many or not in order")
+	}
 	for i := range b.Windows {
 		if err := b.Windows[i].check(i == len(b.Windows)-1); err != nil {
 			return fmt.Errorf("window %d: %w", i+1, err)
@@ -95,8 +98,12 @@ func (c *Contact) check() error {
 			return fmt.Errorf("operation %s %q: null", flow.L7Protocol(o.Protocol), o.Route)
 		}
 	}
-	if len(c.Addresses) > maxLed || !slices.IsSortedFunc(c.Addresses, netip.Addr.Compare) {
+	if !inOrder(c.Addresses) {
 		return fmt.Errorf("addresses that are too many or not in order")
 	}
 	return nil
+}
+
+func inOrder(set []netip.Addr) bool {
+	return len(set) <= maxLed && slices.IsSortedFunc(set, netip.Addr.Compare)
 }

@@ -22,8 +22,8 @@ func (p *Profile) contact(s *Side, room *room) *Contact {
 			c = gather(m, world)
 		}
 	}
-	if peer.Kind == PeerName && s.Far.Addr.Addr().IsValid() {
-		c.led(s.Far.Addr.Addr().Unmap().WithZone(""))
+	if peer.Kind == PeerName {
+		c.Addresses = within(c.Addresses, s.Addr)
 	}
 	return c
 }

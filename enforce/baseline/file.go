@@ -174,7 +174,7 @@ func replace(path string, data []byte) (err error) {
 // Baseline is a copy of what was learned so far.
 func (l *Learner) Baseline() (*Baseline, error) {
 	l.mu.Lock()
-	l.expire(l.cfg.Now().UnixNano())
+	l.expire(l.now())
 	data, err := l.taker.encode()
 	l.mu.Unlock()
 	if err != nil {

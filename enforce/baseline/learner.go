@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -16,9 +17,12 @@ const stage = "baseline"
 
 // Config is what a Learner needs. The zero value keeps nothing on disk.
 type Config struct {
-	Path   string           // the file that what was learned is kept in; "" keeps it in memory alone
-	Now    func() time.Time // time.Now when nil
-	Logger *slog.Logger     // slog.Default() when nil
+	Path string           // the file that what was learned is kept in; "" keeps it in memory alone
+	Now  func() time.Time // time.Now when nil
+	// Recorded says that the records are of another time, which they tell: for
+	// recordings. Now is not used then.
+	Recorded bool
+	Logger   *slog.Logger // slog.Default() when nil
 }
 
 // Learner is a collector.Sink that learns while a window is open. It is safe for
@@ -31,6 +35,7 @@ type Learner struct {
 	before   account // the pipeline's, when it was last observed
 	observed bool    // it was, in this run
 	dirty    bool    // something is not on disk
+	latest   int64   // time of the latest record, where that is the clock
 	aside    *SetAside
 
 	saving sync.Mutex // one writer of the file at a time
@@ -62,7 +67,7 @@ func Open(cfg Config) (*Learner, error) {
 	}
 	l := &Learner{cfg: cfg, taker: newTaker(b), aside: aside}
 	if w := b.last(); w != nil {
-		now := cfg.Now().UnixNano()
+		now := l.now()
 		w.interrupted(now)
 		l.dirty = true
 		l.expire(now)
@@ -79,7 +84,13 @@ func (l *Learner) Consume(_ context.Context, batch []flow.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.taker.last()
-	if w == nil || l.expire(l.cfg.Now().UnixNano()) {
+	if w == nil {
+		return nil
+	}
+	if l.cfg.Recorded {
+		l.follow(batch, w)
+	}
+	if l.expire(l.now()) {
 		return nil
 	}
 	for i := range batch {
@@ -89,12 +100,37 @@ func (l *Learner) Consume(_ context.Context, batch []flow.Record) error {
 	return nil
 }
 
+// now is the time, ns since the Unix epoch; 0 before the first record of a recording.
+func (l *Learner) now() int64 {
+	if l.cfg.Recorded {
+		return l.latest
+	}
+	return l.cfg.Now().UnixNano()
+}
+
+// follow moves the time of a recording on. A window that was opened before its
+// first record begins with that.
+func (l *Learner) follow(batch []flow.Record, w *Window) {
+	first := int64(math.MaxInt64)
+	for i := range batch {
+		first = min(first, batch[i].Time)
+		l.latest = max(l.latest, batch[i].Time)
+	}
+	if w.Start == 0 && len(batch) > 0 {
+		w.Start = max(first, 1)
+		if w.Until != 0 {
+			w.Until += w.Start
+		}
+	}
+	w.Alive = max(w.Alive, w.Start, l.latest)
+}
+
 // Start opens a window. A duration above 0 ends it by itself. What was learned
 // before stays, and is added to. It is ErrLearning where one is open.
 func (l *Learner) Start(d time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.cfg.Now().UnixNano()
+	now := l.now()
 	l.expire(now)
 	if l.taker.last() != nil {
 		return ErrLearning
@@ -112,7 +148,7 @@ func (l *Learner) Start(d time.Duration) error {
 func (l *Learner) Stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.cfg.Now().UnixNano()
+	now := l.now()
 	l.expire(now)
 	w := l.taker.last()
 	if w == nil {
@@ -129,8 +165,9 @@ func (l *Learner) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := newBaseline()
+	b.Host = l.taker.Host
 	if w := l.taker.last(); w != nil {
-		now := l.cfg.Now().UnixNano()
+		now := l.now()
 		b.open(Window{Start: now, Alive: now, Until: w.Until})
 	}
 	lost := l.taker.lost
@@ -161,13 +198,22 @@ func (l *Learner) Observe(h collector.Health) {
 		if l.observed || h.Since >= w.Start {
 			a.since(l.before, w)
 		}
-		now := l.cfg.Now().UnixNano()
+		now := l.now()
 		if !l.expire(now) {
 			w.Alive = max(w.Alive, now)
 		}
 		l.dirty = true
 	}
 	l.before, l.observed = a, true
+}
+
+// Meet tells the Learner of the host, whose addresses name whoever shares them, at
+// the start and when they change. Other workloads it knows by their flows.
+func (l *Learner) Meet(host *flow.Workload) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taker.meet(host)
+	l.dirty = true
 }
 
 // Lost is what this Learner could not keep, in weir_lost_total's terms.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -230,5 +232,44 @@ func TestOldWindowsArePutTogether(t *testing.T) {
 	got := b.Completeness()
 	if len(b.Windows) != maxWindows || got.Windows != maxWindows+10 || got.Learned != (maxWindows+10)*time.Minute {
 		t.Errorf("%d windows kept, %+v", len(b.Windows), got)
+	}
+}
+
+func TestRecordingsBringTheirTime(t *testing.T) {
+	l, err := Open(Config{Recorded: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w := flowtest.Local(flowtest.Service(11, "shop", "web", 1), 40000)
+	for _, minute := range []uint64{0, 30, 59, 61} {
+		consume(t, l, flowtest.Flow(60*minute, flow.TCP, w, flowtest.Remote("198.51.100.7", uint16(1000+minute))))
+	}
+	b, err := l.Baseline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := b.Completeness()
+	if c.First != flowtest.Epoch || c.Learned != time.Hour || c.Open {
+		t.Errorf("%+v: want an hour from the first record on", c)
+	}
+	if got := len(b.Profiles[web].Egress[Peer{Kind: PeerAddress, Addr: netip.MustParseAddr("198.51.100.7")}].Services); got != 3 {
+		t.Errorf("%d services, want the 3 within the hour", got)
+	}
+}
+
+func TestTheHostIsKnown(t *testing.T) {
+	l := opened(t, "", &clock{time.Unix(1_800_000_000, 0)})
+	l.Meet(flowtest.Host())
+	l.Meet(flowtest.Container(21, "cache"))
+	l.Forget()
+	b, err := l.Baseline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := flowtest.Host().Addrs; !slices.Equal(b.Host, want) {
+		t.Errorf("the host has %v, want %v", b.Host, want)
 	}
 }

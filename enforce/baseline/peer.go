@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -29,26 +30,53 @@ type Peer struct {
 	Addr     netip.Addr // for PeerAddress
 }
 
-// peerOf is who is at an end, as a policy could name it: names are for what a
-// workload asks for, not for who comes to it.
-func peerOf(e *flow.Endpoint, egress bool) Peer {
-	if k, ok := KeyOf(e.Workload); ok {
+// HostKey is the key of the host's own processes.
+var HostKey = Key{Kind: "Host", Name: "host"}
+
+// asked is whom a client asks, as it is judged: by the address that it names. That
+// is a workload's where the workload has it for its own; loopback's is the host's,
+// whoever listens there.
+func asked(e *flow.Endpoint) Peer {
+	a, w := address(e), e.Workload
+	k, named := KeyOf(w)
+	switch {
+	case !a.IsValid() && named:
 		return Peer{Kind: PeerWorkload, Workload: k}
-	}
-	if e.Workload != nil && e.Workload.Runtime != flow.RuntimeWorld {
+	case !a.IsValid():
+		return Peer{Kind: PeerUnnamed}
+	case a.IsLoopback():
+		return Peer{Kind: PeerWorkload, Workload: HostKey}
+	case w != nil && slices.Contains(w.Addrs, a):
+		if named {
+			return Peer{Kind: PeerWorkload, Workload: k}
+		}
 		return Peer{Kind: PeerUnnamed}
 	}
-	if egress {
-		for _, n := range e.Names {
-			if hostName(n) {
-				return Peer{Kind: PeerName, Name: n}
-			}
+	for _, n := range e.Names {
+		if hostName(n) {
+			return Peer{Kind: PeerName, Name: n}
 		}
 	}
-	if a := e.Addr.Addr().Unmap().WithZone(""); a.IsValid() && !a.IsUnspecified() {
-		return Peer{Kind: PeerAddress, Addr: a}
+	return Peer{Kind: PeerAddress, Addr: a}
+}
+
+// came is who came to a server: judged by its socket where that is one of this
+// host, else by its address. Names are for what is asked for, not for who comes.
+func came(e *flow.Endpoint, p flow.Protocol) Peer {
+	if k, named := KeyOf(e.Workload); named && (p == flow.TCP || p == flow.UDP || p == 0) {
+		return Peer{Kind: PeerWorkload, Workload: k}
+	} else if e.Workload != nil && !named && e.Workload.Runtime != flow.RuntimeWorld {
+		return Peer{Kind: PeerUnnamed}
 	}
-	return Peer{Kind: PeerUnnamed}
+	return asked(&flow.Endpoint{Addr: e.Addr, Workload: e.Workload})
+}
+
+// address is an end's address as policies know it; the zero Addr where there is none.
+func address(e *flow.Endpoint) netip.Addr {
+	if a := e.Addr.Addr().Unmap().WithZone(""); !a.IsUnspecified() {
+		return a
+	}
+	return netip.Addr{}
 }
 
 // hostName tells what a policy can name from what a peer merely sent.

@@ -14,7 +14,7 @@ const (
 	maxServices   = 64   // ports of one protocol at one peer
 	maxContacts   = 1024 // other peers in one direction
 	maxOperations = 512  // at one peer
-	maxLed        = 64   // addresses of one name
+	maxLed        = 64   // addresses of one name, and of the host
 	maxLabels     = 64   // as collector/identity has it
 )
 
@@ -60,13 +60,15 @@ func cleanLabels(in []flow.Label) []flow.Label {
 	return out
 }
 
-// led notes an address to which a name led.
-func (c *Contact) led(a netip.Addr) {
-	i, found := slices.BinarySearchFunc(c.Addresses, a, netip.Addr.Compare)
-	if !found {
-		c.Addresses = slices.Insert(c.Addresses, i, a)
-		c.Addresses = c.Addresses[:min(len(c.Addresses), maxLed)] // the lowest ones, whatever came first
+// within is a sorted set with an address, which keeps the lowest ones, whatever
+// came first.
+func within(set []netip.Addr, a netip.Addr) []netip.Addr {
+	i, found := slices.BinarySearchFunc(set, a, netip.Addr.Compare)
+	if found {
+		return set
 	}
+	set = slices.Insert(set, i, a)
+	return set[:min(len(set), maxLed)]
 }
 
 // Add adds what is known of another contact, which is not changed. Of the bounds it
@@ -76,7 +78,7 @@ func (c *Contact) Add(o *Contact) {
 	c.Attempts = mergeAll(c.Attempts, o.Attempts, (*Traffic).merge)
 	c.Operations = mergeAll(c.Operations, o.Operations, (*Count).merge)
 	for _, a := range o.Addresses {
-		c.led(a)
+		c.Addresses = within(c.Addresses, a)
 	}
 }
 

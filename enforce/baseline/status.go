@@ -20,8 +20,8 @@ type Status struct {
 func (l *Learner) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.cfg.Now()
-	l.expire(now.UnixNano())
+	now := l.now()
+	l.expire(now)
 	b := l.taker.Baseline
 	s := Status{
 		Learning: b.last() != nil, Workloads: len(b.Profiles), Items: b.size(), MaxItems: maxItems,
@@ -34,7 +34,7 @@ func (l *Learner) Status() Status {
 			s.Until = time.Unix(0, w.Until)
 		}
 		if s.Learning && w.Until != 0 {
-			s.Left = s.Until.Sub(now)
+			s.Left = time.Duration(w.Until - now)
 		}
 	}
 	return s

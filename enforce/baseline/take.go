@@ -93,6 +93,7 @@ func (t *taker) profile(s *Side) *Profile {
 	if p := t.known[s.Workload]; p != nil {
 		return p
 	}
+	t.meet(s.Workload)
 	p := t.Profiles[s.Key]
 	if first := p == nil; first {
 		if len(t.Profiles) >= maxProfiles {
@@ -115,4 +116,16 @@ func (t *taker) miss(reason string) {
 	n := t.Missed[reason]
 	add(&n, 1)
 	t.Missed[reason] = n
+}
+
+// meet notes the host's addresses.
+func (t *taker) meet(w *flow.Workload) {
+	if w.Runtime != flow.RuntimeHost {
+		return
+	}
+	for _, a := range w.Addrs {
+		if a = a.Unmap().WithZone(""); a.IsValid() && !a.IsLoopback() {
+			t.Host = within(t.Host, a)
+		}
+	}
 }

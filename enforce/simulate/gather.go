@@ -32,9 +32,9 @@ type Gatherer struct {
 // conversationKey tells apart what a policy can.
 type conversationKey struct {
 	client, server         uint64     // cgroups; 0: elsewhere
-	clientAddr, serverAddr netip.Addr // as the client's application sees the server
+	clientAddr, serverAddr netip.Addr // each as the other end sees it, where that is judged
 	protocol               flow.Protocol
-	port, real             uint16 // that was asked for, and behind NAT; the type for ICMP
+	port, real             uint16 // that was asked for, and that is listened on; the type for ICMP
 }
 
 // conversation is the flows of one key together.
@@ -81,17 +81,19 @@ func (g *Gatherer) take(r *flow.Record) {
 	if n == 0 {
 		return
 	}
-	key := conversationKey{protocol: f.Protocol, clientAddr: addr(&f.Client), serverAddr: addr(&f.Server)}
-	key.port = sides[0].Service.Port
-	key.real = sides[n-1].Service.Port
-	for _, s := range sides[:n] {
+	key := conversationKey{protocol: f.Protocol}
+	for i := range sides[:n] {
+		s := &sides[i]
 		g.meet(s.Workload)
-		g.name(&s)
+		g.name(s)
 		if s.Egress {
-			key.client, key.clientAddr = s.Workload.CgroupID, netip.Addr{}
+			key.client, key.serverAddr, key.port = s.Workload.CgroupID, s.Addr, s.Port
 		} else {
-			key.server = s.Workload.CgroupID
+			key.server, key.clientAddr, key.real = s.Workload.CgroupID, s.Addr, s.Port
 		}
+	}
+	if key.client != 0 && f.Client.Seen {
+		key.clientAddr = netip.Addr{} // the socket tells more
 	}
 	c := g.conversations[key]
 	if c == nil {
@@ -104,8 +106,6 @@ func (g *Gatherer) take(r *flow.Record) {
 	}
 	c.take(r)
 }
-
-func addr(e *flow.Endpoint) netip.Addr { return e.Addr.Addr().Unmap().WithZone("") }
 
 func (c *conversation) take(r *flow.Record) {
 	passed := baseline.Passed(r)
@@ -127,6 +127,14 @@ func (c *conversation) take(r *flow.Record) {
 
 func (c *conversation) flows() uint64 { return max(c.started, c.ended, 1) }
 
+// Meet tells the Gatherer of a workload whose flows it may not see: of the host,
+// whose addresses name whoever shares them.
+func (g *Gatherer) Meet(w *flow.Workload) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.meet(w)
+}
+
 // meet keeps a workload as it is best known.
 func (g *Gatherer) meet(w *flow.Workload) {
 	old := g.workloads[w.CgroupID]
@@ -143,7 +151,7 @@ func (g *Gatherer) name(s *baseline.Side) {
 	if !s.Egress || len(s.Far.Names) == 0 {
 		return
 	}
-	k := namedKey{s.Key, addr(s.Far)}
+	k := namedKey{s.Key, s.Addr}
 	known, ok := g.names[k]
 	if !ok && len(g.names) >= maxNamed {
 		g.missed++

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/enforce/baseline"
 	"github.com/seed79351815/weir/enforce/policy"
 )
@@ -79,15 +80,19 @@ func (j *judge) judge(c *conversation) {
 	}
 }
 
+// query asks as the kernel does: of a server's peer it knows the socket, where that
+// is one of this host, of a client's the address that was asked for.
 func (j *judge) query(s *baseline.Side) policy.Query {
 	q := policy.Query{
-		Workload: s.Workload.CgroupID, Direction: direction(s), Addr: addr(s.Far), Protocol: uint8(s.Service.Protocol), Port: s.Service.Port,
-	}
-	if w := s.Far.Workload; w != nil {
-		q.PeerCgroup = w.CgroupID // that of the world is 0
+		Workload: s.Workload.CgroupID, Direction: direction(s), Addr: s.Addr, Protocol: uint8(s.Service.Protocol), Port: s.Port,
 	}
 	if s.Egress {
-		q.Names = j.gathered.names[namedKey{s.Key, q.Addr}]
+		q.Names = j.gathered.names[namedKey{s.Key, s.Addr}]
+		return q
+	}
+	connected := s.Service.Protocol == flow.TCP || s.Service.Protocol == flow.UDP
+	if w := s.Far.Workload; w != nil && s.Far.Seen && connected {
+		q.PeerCgroup = w.CgroupID
 	}
 	return q
 }

@@ -59,7 +59,14 @@ func operationsOf(c *baseline.Contact) (lines []string) {
 				l += " " + word
 			}
 		}
-		l += fmt.Sprintf(": %d times", r.count)
+		switch r.count {
+		case 0:
+			l += ": seen, not counted"
+		case 1:
+			l += ": once"
+		default:
+			l += fmt.Sprintf(": %d times", r.count)
+		}
 		if r.errors > 0 {
 			l += fmt.Sprintf(", %d failed", r.errors)
 		}
@@ -89,7 +96,7 @@ func doubtsOf(c *baseline.Contact, allowed []baseline.Service) (out []string) {
 			doubt("every flow failed")
 		}
 		if s.Any {
-			doubt("more ports than are kept: every port is allowed")
+			doubt("every port is allowed: there were more than are kept, or they change")
 		}
 		if t.Audited > 0 {
 			doubt("a policy in force would have denied it (%s)", words.Plural(t.Audited, "record"))

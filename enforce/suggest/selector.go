@@ -16,7 +16,6 @@ const namespaceLabel = "k8s:io.kubernetes.pod.namespace"
 // choices are the sets of labels that name a workload for good, the best first.
 // One with a label that a workload has not is no choice for it.
 var choices = [][]string{
-	{"reserved:host"},
 	{"container:com.docker.compose.project", "container:com.docker.compose.service"},
 	{"container:com.docker.swarm.service.name"},
 	{"container:com.hashicorp.nomad.namespace", "container:com.hashicorp.nomad.job_name"},
@@ -56,6 +55,9 @@ type selection struct {
 // selectors finds the selection of a workload; ok is false where no label names it.
 func (s *suggester) selection(k baseline.Key) (sel selection, ok bool) {
 	p := s.baseline.Profiles[k]
+	if k == baseline.HostKey {
+		return selection{selector: policy.Selector{Labels: map[string]string{"reserved:host": ""}}}, true
+	}
 	if p == nil {
 		return selection{}, false
 	}

@@ -53,8 +53,8 @@ func For(b *baseline.Baseline, k baseline.Key) (*Suggestion, error) {
 	selector := sel.selector
 	spec := policy.Spec{
 		Endpoints: &selector, Mode: policy.ModeAudit,
-		Ingress: s.section(side{false, p.Ingress}),
-		Egress:  s.section(side{true, fold(p.Egress)}),
+		Ingress: s.section(side{false, fold(p.Ingress, b.Host)}),
+		Egress:  s.section(side{true, fold(p.Egress, b.Host)}),
 	}
 	s.out.Policy = &policy.Policy{
 		Kind: policy.KindCilium, Name: nameOf(k), Namespace: namespaceOf(&spec), Specs: []policy.Spec{spec}, Comments: s.header(k, p, &sel),

@@ -55,18 +55,18 @@ var web = baseline.Key{Kind: "ComposeService", Namespace: "shop", Name: "web"}
 // shop is an hour of a Compose project.
 func shop() []flow.Record {
 	w1, w2, db := flowtest.Service(11, "shop", "web", 1), flowtest.Service(12, "shop", "web", 2), flowtest.Service(13, "shop", "db", 1)
-	docker := flowtest.Unit(41, "docker.service")
+	resolver := flow.Endpoint{Addr: netip.MustParseAddrPort("127.0.0.11:53"), Workload: flowtest.Unit(41, "docker.service"), Seen: true}
 	var out []flow.Record
 	for i := range uint64(20) {
 		w := []*flow.Workload{w1, w2}[i%2]
 		out = append(out, flowtest.Flow(60*i, flow.TCP, flowtest.Local(w, uint16(40000+i)), flowtest.Local(db, 3306))...)
-		out = append(out, flowtest.Flow(60*i+1, flow.UDP, flowtest.Local(w, uint16(40000+i)), flowtest.Local(docker, 53))...)
+		out = append(out, flowtest.Flow(60*i+1, flow.UDP, flowtest.Local(w, uint16(40000+i)), resolver)...)
 		out = append(out, flowtest.Flow(60*i+2, flow.TCP, flowtest.Local(w, uint16(40000+i)), flowtest.Remote("198.51.100.7", 443, "api.example.com"))...)
 		out = append(out, flowtest.Flow(60*i+3, flow.TCP, flowtest.Remote("203.0.113."+string(rune('0'+i%4)), uint16(50000+i)), flowtest.Local(w, 80))...)
 		out = append(out, flowtest.Tally(flow.HTTP, "GET", "/users/{id}", 10, flowtest.Remote("203.0.113."+string(rune('0'+i%4)), uint16(50000+i)), flowtest.Local(w, 80)))
 	}
 	out = append(out, flowtest.Tally(flow.HTTP, "POST", "/users/{id}", 3, flowtest.Remote("203.0.113.1", 50000), flowtest.Local(w1, 80)))
-	out = append(out, flowtest.Tally(flow.DNS, "A", "api.example.com", 40, flowtest.Local(w1, 40000), flowtest.Local(docker, 53)))
+	out = append(out, flowtest.Tally(flow.DNS, "A", "api.example.com", 40, flowtest.Local(w1, 40000), resolver))
 	out = append(out, flowtest.Flow(9, flow.TCP, flowtest.Local(w1, 40099), flowtest.Remote("198.51.100.9", 443, "cdn.example.com"))...)
 	return append(out, flowtest.Refused(8, flowtest.Local(w2, 40098), flowtest.Local(db, 22))...)
 }
