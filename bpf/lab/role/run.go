@@ -28,6 +28,8 @@ func programs(n Name) (program, bool) {
 		ScriptServer:   scriptServer,
 		ScriptClient:   scriptClient,
 		Steady:         steady,
+		Sneak:          sneak,
+		RawServer:      rawServer,
 	}[n]
 	return p, ok
 }

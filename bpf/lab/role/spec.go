@@ -24,6 +24,10 @@ const (
 	// Steady keeps one connection to an echo server busy until it is told to stop:
 	// its report tells how many echoes came.
 	Steady Name = "steady"
+	// Sneak sends once to Address in the way that Way names.
+	Sneak Name = "sneak"
+	// RawServer counts the packets of protocol number Count that arrive.
+	RawServer Name = "raw-server"
 )
 
 // Behaviour changes how a TCP role treats its connections.
@@ -47,7 +51,8 @@ type Spec struct {
 	Role      Name      `json:"role"`
 	Address   string    `json:"address"` // host:port; for Ping the host alone
 	Behaviour Behaviour `json:"behaviour,omitempty"`
-	Path      string    `json:"path,omitempty"` // HTTP client: default "/"; of a script: the file
+	Path      string    `json:"path,omitempty"` // HTTP client: default "/"; of a script: the file; Sneak: another host:port
+	Way       Way       `json:"way,omitempty"`  // of Sneak
 
 	Count    int `json:"count,omitempty"`    // connections, sockets, requests or echoes; default 1
 	Parallel int `json:"parallel,omitempty"` // how many of them at once; default 1

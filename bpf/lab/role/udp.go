@@ -31,17 +31,21 @@ func receiveAll(ctx context.Context, s Spec, ready func(string), acc *account,
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer pc.Close()
-	stop := context.AfterFunc(ctx, func() { _ = pc.SetReadDeadline(time.Now()) })
+	// What has arrived by the end is still counted.
+	stop := context.AfterFunc(ctx, func() { _ = pc.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) })
 	defer stop()
 	ready(pc.LocalAddr().String())
 
 	conn := Conn{Local: addrPort(pc.LocalAddr())}
 	var messages uint64
 	buf := make([]byte, 64<<10)
-	for ctx.Err() == nil {
+	for {
 		n, peer, err := pc.ReadFrom(buf)
+		if err != nil && ctx.Err() != nil {
+			break
+		}
 		if err != nil {
-			continue // an ICMP error of an earlier answer, or the end
+			continue // an ICMP error of an earlier answer
 		}
 		conn.Received += uint64(n)
 		messages += 1 + answer(pc, peer, buf[:n], &conn)
