@@ -21,6 +21,7 @@ func (t *table) remove(id uint64, now time.Time) {
 func (t *table) detach(e *entry) {
 	g := e.g
 	e.last, e.g = g.w, nil
+	t.moved++
 	g.entries = slices.DeleteFunc(g.entries, func(o *entry) bool { return o == e })
 	t.addrs.dirty = true
 	if len(g.entries) == 0 {

@@ -17,9 +17,10 @@ type Resolver struct {
 	cfg  Config
 	tree cgroupTree // root is empty where there is none
 
-	mu    sync.Mutex // over table and hooks
-	table *table
-	hooks []*hook
+	mu       sync.Mutex // over table, hooks and watchers
+	table    *table
+	hooks    []*hook
+	watchers []chan struct{}
 
 	telling sync.Mutex // over calls of hooks, so that they come in order
 	gen     atomic.Uint64
@@ -220,8 +221,17 @@ func (r *Resolver) OnWorkload(f func(*flow.Workload)) (cancel func()) {
 // change changes the table and tells the hooks what became better.
 func (r *Resolver) change(f func(*table)) {
 	r.mu.Lock()
+	before := r.table.moved
 	f(r.table)
 	r.gen.Store(r.table.gen)
+	if r.table.moved != before {
+		for _, w := range r.watchers {
+			select {
+			case w <- struct{}{}:
+			default:
+			}
+		}
+	}
 	quiet := len(r.hooks) == 0
 	if quiet {
 		r.table.take()

@@ -22,6 +22,7 @@ type table struct {
 
 	changed []*flow.Workload // became known or better since take; one for each cgroup
 	gen     uint64           // grows with every such change
+	moved   uint64           // grows with every change of the roster
 	lost    losses
 }
 
@@ -105,6 +106,7 @@ func (t *table) see(id uint64, path string, pending bool) (lookup string) {
 		}
 	}
 	e.g = g
+	t.moved++
 	g.entries = append(g.entries, e)
 	slices.SortFunc(g.entries, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), cmp.Compare(b.id, a.id))
@@ -135,6 +137,7 @@ func (t *table) learn(c container, now time.Time) {
 		return
 	}
 	k.c = merged
+	t.moved++
 	t.claimPath(merged)
 	t.addrs.dirty = true
 	if g := t.groups[merged.id]; g != nil {
@@ -222,6 +225,7 @@ func (t *table) refresh(g *group) (changed bool) {
 	}
 	g.w = w
 	t.gen++
+	t.moved++
 	t.addrs.dirty = true
 	for _, e := range g.entries {
 		t.publish(w, e)
