@@ -236,7 +236,6 @@ func TestRefused(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	calls := 0
 	in := newInbox()
-	addr, _ := serveHTTP(t, in, "127.0.0.1:0")
 	first := make(chan struct{})
 	gate := newGate(t, func(w http.ResponseWriter, r *http.Request) bool {
 		calls++
@@ -248,7 +247,6 @@ func TestRetryAfter(t *testing.T) {
 		close(first)
 		return false
 	}, in)
-	_ = addr
 	cfg := quick(gate, HTTP)
 	e := exporter(t, cfg)
 	e.metrics, e.records = nil, nil
