@@ -81,6 +81,9 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 
 	if (!sk || !r)
 		return 1;
+	/* Protocol and ports of these are their packets'. */
+	if (ctx->type == SOCK_RAW || ctx->protocol == IPPROTO_ICMP || ctx->protocol == IPPROTO_ICMPV6)
+		return 1;
 	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (p && !p->cgroup) {
 		p->cgroup = bpf_get_current_cgroup_id();
@@ -195,6 +198,7 @@ int BPF_PROG(enforce_state, struct sock *sk, int oldstate, int newstate)
 	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (p) {
 		p->generation = p->peer_cgroup = 0;
+		p->older = 0;
 		p->role = role;
 	}
 	return 0;

@@ -38,13 +38,21 @@ static __always_inline bool holds(const struct regime *r)
 	return bpf_ktime_get_boot_ns() - r->alive < r->patience ? r->hold : r->hold_orphan;
 }
 
+static __always_inline void settle(struct regime *r, u64 id, struct member *m)
+{
+	long err = bpf_map_update_elem(&members, &id, m, BPF_NOEXIST);
+
+	if (err && err != -EEXIST)
+		__sync_fetch_and_add(&r->homeless, 1);
+}
+
 /* Below a container everything is the container's, whatever it is called. */
-static __always_inline void inherit(struct cgroup *cgroup, u64 id, struct member *above)
+static __always_inline void inherit(struct regime *r, u64 id, const struct member *above)
 {
 	struct member m = *above;
 
 	m.flags |= MEMBER_INHERITED;
-	bpf_map_update_elem(&members, &id, &m, BPF_NOEXIST);
+	settle(r, id, &m);
 }
 
 static __always_inline void arrive(struct cgroup *cgroup)
@@ -60,13 +68,13 @@ static __always_inline void arrive(struct cgroup *cgroup)
 		return;
 	above = bpf_map_lookup_elem(&members, &up);
 	if (above && above->flags & MEMBER_CONTAINER) {
-		inherit(cgroup, id, above);
+		inherit(r, id, above);
 		return;
 	}
 	len = bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(cgroup, kn, name));
 	if (!find_id(name, len - 1, &container)) {
 		if (above)
-			inherit(cgroup, id, above);
+			inherit(r, id, above);
 		return;
 	}
 	known = bpf_map_lookup_elem(&containers, &container);
@@ -75,7 +83,7 @@ static __always_inline void arrive(struct cgroup *cgroup)
 	else if (!holds(r))
 		return;
 	m.flags |= MEMBER_CONTAINER;
-	bpf_map_update_elem(&members, &id, &m, BPF_NOEXIST);
+	settle(r, id, &m);
 }
 
 static __always_inline void leave(struct cgroup *cgroup)

@@ -73,6 +73,7 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 		q.direction = DIRECTION_INGRESS;
 		q.port = is_icmp(q.protocol) ? d->icmp_type : local;
 		q.peer_cgroup = whose_datagram(peer);
+		q.noted = q.protocol == IPPROTO_UDP;
 	} else {
 		q.direction = DIRECTION_EGRESS;
 		q.port = is_icmp(q.protocol) ? d->icmp_type : peer->port;

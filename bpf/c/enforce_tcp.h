@@ -91,6 +91,7 @@ static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 	q.remote_port = source.port;
 	q.protocol = IPPROTO_TCP;
 	q.direction = DIRECTION_INGRESS;
+	q.noted = 1;
 	return may_pass(&q, &a) ? PASS : DROP;
 }
 
@@ -150,6 +151,8 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 		q.peer_cgroup = p ? p->peer_cgroup : 0;
 		if (!q.peer_cgroup)
 			q.peer_cgroup = whose_connection(skb, sk);
+		/* One that is older than the programs has left none. */
+		q.noted = p && p->role == PARTY_SERVER && !p->older;
 	} else {
 		q.direction = DIRECTION_EGRESS;
 		q.port = q.remote_port;
@@ -160,6 +163,7 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 	}
 	pass = may_pass(&q, &a);
 	if (p) {
+		p->older |= p->role == PARTY_UNKNOWN;
 		p->role = role;
 		p->peer_cgroup = q.peer_cgroup;
 		p->verdict = a.verdict;

@@ -16,7 +16,8 @@ struct question {
 	u8 protocol;
 	u8 direction;
 	u32 pid;
-	u32 reserved;
+	u8 noted; /* a client of this host would have left a note */
+	u8 reserved[3];
 	u8 comm[16];
 };
 
@@ -45,14 +46,18 @@ static __always_inline bool is_loopback(const u8 *addr)
 	return is_v4(addr) ? addr[12] == 127 : a[0] == 0 && a[1] == bpf_cpu_to_be64(1);
 }
 
-static __always_inline u32 identity_of_address(const u8 *addr)
+static __always_inline u32 identity_of_address(const u8 *addr, bool noted)
 {
 	struct address_key k = {.bits = 128};
 	u32 *identity;
 
 	__builtin_memcpy(k.addr, addr, 16);
 	identity = bpf_map_lookup_elem(&addresses, &k);
-	return identity ? *identity : IDENTITY_WORLD;
+	if (!identity)
+		return IDENTITY_WORLD;
+	if (noted && *identity & ADDRESS_LOCAL)
+		return IDENTITY_UNKNOWN;
+	return *identity & ~ADDRESS_LOCAL;
 }
 
 /* The socket tells better than the address, which others may share. */
@@ -61,7 +66,7 @@ static __always_inline u32 identity_of_peer(const struct question *q)
 	struct member *m;
 
 	if (!q->peer_cgroup)
-		return identity_of_address(q->addr);
+		return identity_of_address(q->addr, q->noted);
 	m = bpf_map_lookup_elem(&members, &q->peer_cgroup);
 	return m ? m->identity : IDENTITY_UNKNOWN;
 }
@@ -99,6 +104,7 @@ static __always_inline bool refuses(u32 rank)
 static __noinline int judge(const struct question *q, struct answer *a)
 {
 	u32 number = SET_EVERYONE, flags = 0;
+	struct regime *r;
 	struct member *m;
 	void *set;
 
@@ -107,6 +113,12 @@ static __noinline int judge(const struct question *q, struct answer *a)
 	if (m) {
 		number = m->set;
 		flags = m->flags;
+	} else {
+		r = the_regime();
+		if (!r || r->homeless) {
+			a->verdict = VERDICT_DENIED;
+			return 0;
+		}
 	}
 	a->verdict = VERDICT_PASSED;
 	/* Within a network namespace of its own a workload speaks to itself and to those that share

@@ -28,6 +28,7 @@ typedef __s32 s32;
 
 #define SOCK_STREAM 1 /* include/linux/net.h */
 #define SOCK_DGRAM 2
+#define SOCK_RAW 3
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD
@@ -50,6 +51,7 @@ enum {
 
 /* include/uapi/asm-generic/errno.h */
 #define E2BIG 7
+#define EEXIST 17
 #define EPIPE 32
 #define ENETUNREACH 101
 #define ECONNRESET 104

@@ -27,7 +27,8 @@ struct party {
 	u32 pid;
 	u8 role;
 	u8 verdict;
-	u8 reserved[2];
+	u8 older; /* than the programs */
+	u8 reserved;
 	u8 comm[16];
 };
 

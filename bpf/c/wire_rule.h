@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 1
+#define RULE_ABI 2
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -17,6 +17,13 @@ enum identity {
 	IDENTITY_WORLD = 2,
 	IDENTITY_UNKNOWN = 3,
 };
+
+/*
+ * Beside an identity in the table of addresses: sockets of this host have it. Who
+ * sends from there and cannot be told by the socket is unknown, and not whoever
+ * the address belongs to.
+ */
+#define ADDRESS_LOCAL (1u << 31)
 
 /* Sets with a fixed place. */
 enum rule_set {
@@ -119,6 +126,7 @@ struct regime {
 	u64 alive;	 /* when the daemon last said so, CLOCK_BOOTTIME ns */
 	u64 patience;	 /* so long after that it is taken for gone, ns */
 	u64 lost;	 /* verdicts that `verdicts` had no room for */
+	u64 homeless;	 /* cgroups that `members` had no room for: they may do nothing, nor may others that are not there */
 	u32 hold;	 /* while the daemon lives, a container without a name is held */
 	u32 hold_orphan; /* and also when it is gone */
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */

@@ -120,8 +120,16 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if err := e.admit(plan, members, containers); err != nil {
 		return err
 	}
+	local := map[policy.Identity]bool{policy.IdentityHost: true}
+	for _, w := range plan.Tables.Workloads {
+		local[w.Identity] = true
+	}
 	for prefix, identity := range plan.Tables.Prefixes {
-		if err := e.maps["addresses"].Put(addressKey(prefix), uint32(identity)); err != nil {
+		value := uint32(identity)
+		if local[identity] {
+			value |= addressLocal
+		}
+		if err := e.maps["addresses"].Put(addressKey(prefix), value); err != nil {
 			return fmt.Errorf("address %s: %w", prefix, err)
 		}
 	}
@@ -138,6 +146,7 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 // declare says what the plan needs of the programs, and that it holds.
 func (e *Enforcer) declare(plan *kernel.Plan) {
 	r := e.regime
+	atomic.StoreUint64(&r.Homeless, 0)
 	atomic.StoreUint64(&r.Patience, uint64(e.cfg.Patience))
 	atomic.StoreUint32(&r.Hold, flag(plan.Hold))
 	atomic.StoreUint32(&r.HoldOrphan, flag(plan.HoldOrphans))
@@ -182,6 +191,9 @@ func (e *Enforcer) forget(keep map[netip.Prefix]policy.Identity) error {
 	}
 	return nil
 }
+
+// addressLocal is ADDRESS_LOCAL of c/wire_rule.h.
+const addressLocal = 1 << 31
 
 func addressKey(p netip.Prefix) *enforceAddressKey {
 	bits := p.Bits()

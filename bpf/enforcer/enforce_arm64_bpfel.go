@@ -64,6 +64,7 @@ type enforceRegime struct {
 	Alive      uint64
 	Patience   uint64
 	Lost       uint64
+	Homeless   uint64
 	Hold       uint32
 	HoldOrphan uint32
 	Notes      uint32

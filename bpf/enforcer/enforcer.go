@@ -40,7 +40,7 @@ type Enforcer struct {
 var abi = fmt.Sprintf("v%d", ruleABI)
 
 // ruleABI is RULE_ABI of c/wire_rule.h.
-const ruleABI = 1
+const ruleABI = 2
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -147,7 +147,7 @@ func (e *Enforcer) attach() error {
 		}
 	}
 	e.attached, e.working = true, true
-	return nil
+	return removePins(e.cfg.PinDir, func(dir string) bool { return dir != e.linkDir() && dir != e.mapDir() })
 }
 
 func (e *Enforcer) attachOne(p point) error {
@@ -198,12 +198,19 @@ func Pinned(pinDir string) bool {
 // Remove takes out what is pinned in the directory, of every build of weir: the
 // programs first. It is nil where there is nothing.
 func Remove(pinDir string) error {
+	return removePins(pinDir, func(string) bool { return true })
+}
+
+func removePins(pinDir string, which func(dir string) bool) error {
 	for _, kind := range []string{"links-*", "tables-*"} {
 		dirs, err := filepath.Glob(filepath.Join(pinDir, kind))
 		if err != nil {
 			return err
 		}
 		for _, dir := range dirs {
+			if !which(dir) {
+				continue
+			}
 			if err := os.RemoveAll(dir); err != nil {
 				return fmt.Errorf("take out what is pinned: %w", err)
 			}
