@@ -133,11 +133,14 @@ func (c *checker) lookups() {
 	if c.tables == nil {
 		return
 	}
-	told := map[Pos]bool{}
+	told, names := map[Pos]bool{}, map[Identity]bool{}
+	for _, id := range c.names {
+		names[id] = true
+	}
 	for _, s := range c.subjects {
 		for _, i := range c.classes.subjects(s) {
 			set := &c.tables.Sets[c.classes.all[i].set]
-			if !set.Egress.Audit || slices.ContainsFunc(set.Entries, opensDNS) {
+			if !set.Egress.Audit || slices.ContainsFunc(set.Entries, func(e Entry) bool { return opensDNS(e) && !names[e.Peer] }) {
 				continue
 			}
 			for _, st := range s.statements {

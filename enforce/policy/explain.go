@@ -192,7 +192,7 @@ func (e *EndExplanation) reason() string {
 	because := func(d Decision) string {
 		switch {
 		case d.Rule != 0:
-			return fmt.Sprintf("%s: %s, %s[%d] of %s", e.Decides.Description, e.Decides.Mode, e.Decides.Section, e.Decides.Index, e.Decides.Policy)
+			return e.Decides.String()
 		case d.Verdict == Deny:
 			return "no rule allows it, and " + strings.Join(e.Selecting, ", ") + " denies the rest"
 		}
@@ -213,6 +213,11 @@ func (e *EndExplanation) reason() string {
 	return because(e.Outcome.Audited)
 }
 
+// String is the rule in words: "allow to app=db on 3306/TCP (enforce, egress[0] of shop/web)".
+func (r Rule) String() string {
+	return fmt.Sprintf("%s (%s, %s[%d] of %s)", r.Description, r.Mode, r.Section, r.Index, r.Policy)
+}
+
 // String is the explanation as `weir policy explain` prints it.
 func (e Explanation) String() string {
 	var b strings.Builder
@@ -223,7 +228,9 @@ func (e Explanation) String() string {
 			fmt.Fprintf(&b, "  in %s\n", at)
 		}
 		for _, r := range one.Said {
-			fmt.Fprintf(&b, "  - %s (%s, %s[%d] of %s)\n", r.Description, r.Mode, r.Section, r.Index, r.Policy)
+			if r != one.Decides {
+				fmt.Fprintf(&b, "  also: %s\n", r)
+			}
 		}
 	}
 	return b.String()
