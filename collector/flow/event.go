@@ -20,6 +20,7 @@ const (
 	KindListen        Kind = 9  // Socket: a listening socket; Remote is the zero AddrPort
 	KindExchange      Kind = 10 // Exchange: a request and its answer in full
 	KindTally         Kind = 11 // Tally: exchanges that were counted
+	KindVerdict       Kind = 12 // Judged: what policies refused, or would have
 )
 
 // Event is one observation of a Source. It is a value and holds no reference
@@ -38,6 +39,7 @@ type Event struct {
 	Workload *Workload
 	Exchange *Exchange
 	Tally    *Tally
+	Judged   *Judged
 }
 
 // Socket is a flow as one socket of this host sees it.

@@ -65,6 +65,9 @@ const (
 	RecordEnd    RecordKind = 3
 	RecordDrop   RecordKind = 4
 	RecordL7     RecordKind = 5 // L7 is set, Flow and Delta are not
+	// RecordVerdict has Judged, and in Flow no more than its two ends: what was
+	// refused became no flow, and what passed has records of its own.
+	RecordVerdict RecordKind = 6
 )
 
 // Record is one thing that the aggregator tells its sinks: the state of a flow
@@ -74,9 +77,10 @@ type Record struct {
 	Time    int64 // ns since the Unix epoch
 	Verdict Verdict
 	Flow    Flow
-	Delta   Delta // what was added since the flow's previous record
-	Drop    *Drop // for RecordDrop
-	L7      *L7   // for RecordL7
+	Delta   Delta   // what was added since the flow's previous record
+	Drop    *Drop   // for RecordDrop
+	L7      *L7     // for RecordL7
+	Judged  *Judged // for RecordVerdict
 }
 
 // Delta is what a flow's counters gained between two records.

@@ -1,0 +1,272 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed79351815/weir/enforce/kernel"
+	"github.com/seed79351815/weir/enforce/policy"
+)
+
+// Manager keeps policies and has the kernel hold them. Its methods are safe for
+// concurrent use; those that change something return when the change holds.
+type Manager struct {
+	cfg   Config
+	store *store
+
+	mu       sync.Mutex
+	state    *state
+	texts    map[string][]*policy.Policy // by digest of the text
+	kernel   Kernel                      // nil while nothing is held
+	applied  *applied                    // nil before the first Apply of this process
+	tallies  *tallies
+	failure  error // why the policies do not hold as they should; nil when they do
+	lost     uint64
+	lostBase uint64 // what the kernel had lost before this process
+	started  chan struct{}
+	wake     chan struct{}
+}
+
+// Times of the loop.
+const (
+	beat      = time.Second           // heartbeat, verdicts, time limits
+	calm      = 20 * time.Millisecond // between two plans that nobody waits for
+	settle    = 5 * time.Second       // the first plan waits so long for names
+	saveEvery = 10 * time.Second
+)
+
+// New reads what is kept in Config.Dir. It touches nothing of the kernel: what is
+// held goes on, and Run takes it over.
+func New(cfg Config) (*Manager, error) {
+	m := &Manager{cfg: cfg.withDefaults(), started: make(chan struct{}), wake: make(chan struct{}, 1), texts: map[string][]*policy.Policy{}}
+	var err error
+	if m.store, m.state, err = openStore(m.cfg.Dir); err != nil {
+		return nil, err
+	}
+	m.tallies = m.store.readTallies(m.cfg.Logger)
+	if _, err := m.policies(m.state.current().Policies); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Run works until ctx ends. What is held then stays so.
+func (m *Manager) Run(ctx context.Context) error {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	m.begin(ctx, ticker)
+	defer m.end()
+	saved := m.cfg.Now()
+	var last time.Time
+	var calmed <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.cfg.Changes:
+			if wait := calm - m.cfg.Now().Sub(last); wait > 0 {
+				calmed = time.After(wait)
+				continue
+			}
+		case <-m.wake:
+		case <-calmed:
+			calmed = nil
+		case <-ticker.C:
+			m.tick()
+			if now := m.cfg.Now(); now.Sub(saved) >= saveEvery {
+				m.saveTallies()
+				saved = now
+			}
+			if m.healthy() {
+				continue
+			}
+		}
+		m.renew()
+		last = m.cfg.Now()
+	}
+}
+
+// begin makes the first plan when everybody has a name: until then what an earlier
+// daemon left holds.
+func (m *Manager) begin(ctx context.Context, ticker *time.Ticker) {
+	defer close(m.started)
+	patience := time.NewTimer(settle)
+	defer patience.Stop()
+	m.limits()
+	for !m.cfg.Workloads.Settled() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-patience.C:
+			m.cfg.Logger.Warn("not all containers are named yet; those without a name wait")
+			m.renew()
+			return
+		case <-m.cfg.Changes:
+		case <-ticker.C:
+		}
+	}
+	m.renew()
+}
+
+// Started is closed when the policies that were kept hold, or cannot: Status tells.
+func (m *Manager) Started() <-chan struct{} { return m.started }
+
+func (m *Manager) end() {
+	m.tick()
+	m.saveTallies()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel != nil {
+		if err := m.kernel.Close(); err != nil {
+			m.cfg.Logger.Warn("enforcement: close", "error", err)
+		}
+		m.kernel = nil
+	}
+}
+
+func (m *Manager) healthy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failure == nil
+}
+
+// tick says that this process lives, collects verdicts and ends what had a limit.
+func (m *Manager) tick() {
+	m.mu.Lock()
+	if m.kernel != nil {
+		m.kernel.Alive()
+		m.collect()
+	}
+	m.mu.Unlock()
+	m.limits()
+}
+
+// limits puts back into audit what was enforced for a time that is over.
+func (m *Manager) limits() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	policies, names := m.state.current().expired(m.cfg.Now())
+	if names == nil {
+		return
+	}
+	next := m.state.next(m.cfg.Now(), "time is over for "+strings.Join(names, ", ")+": audit again", policies)
+	if _, err := m.change(next); err != nil {
+		m.cfg.Logger.Error("policies whose time is over stay enforced", "policies", names, "error", err)
+		return
+	}
+	m.cfg.Logger.Info("time is over: audit again", "policies", names)
+}
+
+// renew makes the plan of this moment hold.
+func (m *Manager) renew() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.state.current().Policies) == 0 && m.kernel == nil {
+		return
+	}
+	_, err := m.hold(m.state, false)
+	if err != nil && (m.failure == nil || m.failure.Error() != err.Error()) {
+		m.cfg.Logger.Error("policies do not hold as they should; what was applied before does", "error", err)
+	}
+	m.failure = err
+}
+
+// Applied says what a change came to.
+type Applied struct {
+	Revision uint64        `json:"revision"`
+	Changed  []string      `json:"changed"` // policies
+	Warnings []string      `json:"warnings,omitempty"`
+	Report   kernel.Report `json:"report"`
+	Ended    int           `json:"ended"`            // connections that are no longer allowed
+	Failed   []string      `json:"failed,omitempty"` // that could not be ended; nothing passes on them
+}
+
+// change makes a new state hold and keeps it. Where it cannot hold, the old one
+// stays. The caller has the lock.
+func (m *Manager) change(next *state) (Applied, error) {
+	before := m.state
+	if err := m.store.save(next); err != nil {
+		return Applied{}, err
+	}
+	done, err := m.hold(next, true)
+	if err != nil {
+		return Applied{}, errors.Join(err, m.store.save(before))
+	}
+	m.state, m.failure = next, nil
+	m.tallies.keep(next.current().Policies)
+	done.Revision = next.current().Number
+	return done, nil
+}
+
+// hold makes the kernel hold a state's policies.
+func (m *Manager) hold(s *state, again bool) (Applied, error) {
+	stored := s.current().Policies
+	if len(stored) == 0 {
+		return Applied{}, m.release()
+	}
+	policies, err := m.policies(stored)
+	if err != nil {
+		return Applied{}, err
+	}
+	next, problems := m.plan(policies)
+	if err := problems.Err(); err != nil {
+		return Applied{}, err
+	}
+	done := Applied{Warnings: lines(problems)}
+	if m.applied.same(next) {
+		m.applied.policies = policies
+		return done, nil
+	}
+	if m.kernel == nil {
+		if m.kernel, err = m.cfg.Open(); err != nil {
+			m.kernel = nil
+			return Applied{}, err
+		}
+	}
+	m.collect() // by the rules that spoke
+	if done.Report, err = m.kernel.Apply(next.plan); err != nil {
+		return Applied{}, err
+	}
+	next.before = m.applied
+	if next.before != nil {
+		next.before.before = nil
+	}
+	m.applied = next
+	m.cfg.Logger.Debug("policies applied", "workloads", done.Report.Workloads, "rules", done.Report.Rules, "took", done.Report.Took)
+	if again {
+		m.sever(next, &done)
+	}
+	return done, nil
+}
+
+// release takes everything out of the kernel: nobody has rules any more.
+func (m *Manager) release() error {
+	if m.kernel == nil {
+		if !m.cfg.Pinned() {
+			return nil
+		}
+		var err error
+		if m.kernel, err = m.cfg.Open(); err != nil {
+			m.kernel = nil
+			return err
+		}
+	}
+	m.collect()
+	if err := m.kernel.Off(); err != nil {
+		return fmt.Errorf("take policies out of the kernel: %w", err)
+	}
+	err := m.kernel.Close()
+	m.kernel, m.applied = nil, nil
+	return err
+}
+
+func lines(problems policy.Problems) (out []string) {
+	for _, p := range problems {
+		out = append(out, p.String())
+	}
+	return out
+}
