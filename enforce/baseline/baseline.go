@@ -9,9 +9,9 @@ import (
 
 // Bounds of a whole Baseline.
 const (
-	maxProfiles = 4096   // workloads
-	maxItems    = 100000 // peers, services, operations and addresses of all workloads
-	maxWindows  = 64     // older ones are put together
+	maxProfiles = 4096     // workloads
+	maxCost     = 16 << 20 // bytes of all workloads in a file, see cost
+	maxWindows  = 64       // older ones are put together
 )
 
 // Baseline is what was learned. One that a Learner gave is nobody else's.
@@ -54,18 +54,6 @@ func (b *Baseline) Find(text string) (found []Key) {
 		}
 	}
 	return found
-}
-
-// size is how many things are kept of all workloads.
-func (b *Baseline) size() (n int) {
-	for _, p := range b.Profiles {
-		for _, m := range [...]map[Peer]*Contact{p.Ingress, p.Egress} {
-			for _, c := range m {
-				n += c.size()
-			}
-		}
-	}
-	return n
 }
 
 // sorted gives a map's keys in their order.

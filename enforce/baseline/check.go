@@ -17,8 +17,8 @@ func (b *Baseline) check() error {
 		return fmt.Errorf("%d workloads, at most %d are kept", len(b.Profiles), maxProfiles)
 	case len(b.Windows) > maxWindows:
 		return fmt.Errorf("%d windows, at most %d are kept", len(b.Windows), maxWindows)
-	case len(b.Missed) > maxReasons:
-		return fmt.Errorf("%d reasons for what was missed", len(b.Missed))
+	case len(b.Missed) > 4:
+		return fmt.Errorf("%d reasons for what was missed, there are 4", len(b.Missed))
 	}
 	if !inOrder(b.Host) {
 		return fmt.Errorf("addresses of the host that are too many or not in order")
@@ -36,8 +36,8 @@ func (b *Baseline) check() error {
 			return fmt.Errorf("workload %s: %w", k, err)
 		}
 	}
-	if n := b.size(); n > maxItems {
-		return fmt.Errorf("%d items, at most %d are kept", n, maxItems)
+	if n := b.cost(); n > maxCost {
+		return fmt.Errorf("%d bytes, at most %d are kept", n, maxCost)
 	}
 	return nil
 }
@@ -52,6 +52,13 @@ func (w *Window) check(last bool) error {
 		return fmt.Errorf("ends before it starts")
 	case len(w.Lost) > maxReasons+1 || len(w.Unseen) > maxReasons+1:
 		return fmt.Errorf("too many reasons")
+	}
+	for _, keys := range [...][]string{sortedText(w.Lost), sortedText(w.Unseen)} {
+		for _, k := range keys {
+			if reason(k) != k {
+				return fmt.Errorf("a reason that is too long or no text")
+			}
+		}
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ func (p *Profile) contact(s *Side, room *room) *Contact {
 	}
 	c := m[peer]
 	if c == nil {
-		if peer.Kind != PeerAddress && others(m) >= maxContacts || !room.take() {
+		if peer.Kind != PeerAddress && others(m) >= maxContacts || !room.take(peer.cost()) {
 			return nil
 		}
 		c = &Contact{}
@@ -23,7 +23,7 @@ func (p *Profile) contact(s *Side, room *room) *Contact {
 		}
 	}
 	if peer.Kind == PeerName {
-		c.Addresses = within(c.Addresses, s.Addr)
+		c.Addresses = room.insert(c.Addresses, s.Addr)
 	}
 	return c
 }
@@ -104,7 +104,7 @@ func find(m *map[Service]*Traffic, s Service, room *room) *Traffic {
 		return all
 	}
 	t := (*m)[s]
-	if t == nil && room.take() {
+	if t == nil && room.take(serviceCost) {
 		if *m == nil {
 			*m = map[Service]*Traffic{}
 		}
@@ -138,7 +138,7 @@ func (c *Contact) operation(l *flow.L7, port uint16, at int64, room *room) bool 
 	o := Operation{l.Protocol, port, clean(l.Method), clean(l.Route)}
 	n := c.Operations[o]
 	if n == nil {
-		if len(c.Operations) >= maxOperations || !room.take() {
+		if len(c.Operations) >= maxOperations || !room.take(o.cost()) {
 			return false
 		}
 		if c.Operations == nil {

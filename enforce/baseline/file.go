@@ -14,7 +14,7 @@ import (
 
 const (
 	version = 1
-	maxFile = 64 << 20 // bytes; a Baseline that is full has fewer
+	maxFile = 32 << 20 // bytes; a Baseline that is full has fewer
 )
 
 // SetAside is a file that could not be understood, and where it is now.
@@ -46,11 +46,13 @@ func (b *Baseline) Write(out io.Writer) error {
 }
 
 func (b *Baseline) encode() ([]byte, error) {
-	data, err := json.Marshal(b)
-	if err != nil {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(b); err != nil {
 		return nil, fmt.Errorf("encode baseline: %w", err)
 	}
-	return append(data, '\n'), nil
+	return out.Bytes(), nil
 }
 
 func parse(data []byte) (*Baseline, error) {

@@ -118,8 +118,3 @@ func narrow(services map[Service]*Traffic) {
 		delete(services, s)
 	}
 }
-
-// size is how many things a contact holds, itself counted.
-func (c *Contact) size() int {
-	return 1 + len(c.Services) + len(c.Attempts) + len(c.Operations) + len(c.Addresses)
-}

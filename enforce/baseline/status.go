@@ -8,8 +8,8 @@ type Status struct {
 	Since        time.Time     // start of the open window, else of the last one; zero without one
 	Until        time.Time     // when the window ends by itself; zero: not by itself
 	Workloads    int           //
-	Items        int           // peers, services, operations and addresses, of MaxItems
-	MaxItems     int           //
+	Bytes        int           // that the workloads take, of MaxBytes
+	MaxBytes     int           //
 	Completeness Completeness  //
 	SetAside     *SetAside     // a damaged file that was found when this weir started
 	Saved        bool          // everything is on disk
@@ -24,7 +24,7 @@ func (l *Learner) Status() Status {
 	l.expire(now)
 	b := l.taker.Baseline
 	s := Status{
-		Learning: b.last() != nil, Workloads: len(b.Profiles), Items: b.size(), MaxItems: maxItems,
+		Learning: b.last() != nil, Workloads: len(b.Profiles), Bytes: b.cost(), MaxBytes: maxCost,
 		Completeness: b.Completeness(), SetAside: l.aside, Saved: !l.dirty && l.cfg.Path != "",
 	}
 	if n := len(b.Windows); n > 0 {

@@ -10,17 +10,6 @@ type taker struct {
 	known map[*flow.Workload]*Profile // a workload is immutable: one look at its labels is enough
 }
 
-// room is what is left for new items.
-type room struct{ left int }
-
-func (r *room) take() bool {
-	if r.left <= 0 {
-		return false
-	}
-	r.left--
-	return true
-}
-
 const maxKnown = 4 * maxProfiles
 
 func newTaker(b *Baseline) *taker {
@@ -30,7 +19,7 @@ func newTaker(b *Baseline) *taker {
 }
 
 // recount finds the room that putting things together has made.
-func (t *taker) recount() { t.room.left = maxItems - t.size() }
+func (t *taker) recount() { t.room.left = maxCost - t.cost() }
 
 // take adds what a record tells.
 func (t *taker) take(r *flow.Record) {
@@ -96,10 +85,10 @@ func (t *taker) profile(s *Side) *Profile {
 	t.meet(s.Workload)
 	p := t.Profiles[s.Key]
 	if first := p == nil; first {
-		if len(t.Profiles) >= maxProfiles {
+		p = &Profile{Labels: cleanLabels(s.Workload.Labels)}
+		if len(t.Profiles) >= maxProfiles || !t.room.take(p.cost(s.Key)) {
 			return nil
 		}
-		p = &Profile{Labels: cleanLabels(s.Workload.Labels)}
 		t.Profiles[s.Key] = p
 	} else {
 		p.narrowLabels(s.Workload)

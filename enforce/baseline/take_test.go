@@ -2,9 +2,12 @@ package baseline
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,5 +245,41 @@ func TestOrderBeyondBounds(t *testing.T) {
 		if got := encoded(t, learn(t, records)); !bytes.Equal(got, want) {
 			t.Fatalf("seed %d:\n%s\nwant\n%s", seed, got, want)
 		}
+	}
+}
+
+// TestFullCanBeRead fills a baseline with the longest that anybody may send.
+func TestFullCanBeRead(t *testing.T) {
+	tk := newTaker(newBaseline())
+	for _, w := range []Window{{Start: 1, Alive: 1, End: 2}, {Start: 3, Alive: 3}} {
+		for i := range 2 * maxReasons {
+			w.lose(reason(strings.Repeat("\x00", 200)+strconv.Itoa(i)), 1)
+			w.lose(reason(strconv.Itoa(i)+strings.Repeat("\x00", 200)), 1)
+		}
+		tk.open(w)
+	}
+	long := strings.Repeat("\x01", 2*maxText)
+	for i := 0; tk.Missed[MissedContacts]+tk.Missed[MissedProfiles] == 0; i++ {
+		w := flowtest.Container(uint64(i%60+10), "c"+strconv.Itoa(i%60))
+		w.Labels[0].Value = long
+		server := flowtest.Remote("203.0.113.9", uint16(i%60), strconv.Itoa(i)+".example.com")
+		for _, r := range flowtest.Flow(uint64(i), flow.TCP, flowtest.Local(w, 1), server) {
+			r.Delta.Sent.Payload = math.MaxUint64
+			tk.take(&r)
+		}
+		r := flowtest.Tally(flow.HTTP, "GET", strconv.Itoa(i)+long, math.MaxUint64, flowtest.Local(w, 1), server)
+		tk.take(&r)
+	}
+	data := encoded(t, tk.Baseline)
+	if len(data) < maxCost/2 || len(data) > maxFile {
+		t.Errorf("%d bytes, of which %d are reckoned with", len(data), tk.cost())
+	}
+	if _, err := parse(data); err != nil {
+		t.Error(err)
+	}
+	before := tk.room.left
+	tk.recount()
+	if tk.room.left != before {
+		t.Errorf("%d bytes left by the account, %d by counting", before, tk.room.left)
 	}
 }

@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/seed79351815/weir/collector"
@@ -90,8 +91,20 @@ func (w *Window) miss(key string, s Stretch) {
 	w.Unseen[key] = was
 }
 
-// maxReasons bounds the reasons that are told apart; there are about thirty.
-const maxReasons = 256
+// Bounds of the reasons that are told apart: there are about thirty, and a
+// recording may name any.
+const (
+	maxReasons = 64
+	maxReason  = 96 // bytes
+)
+
+func reason(s string) string {
+	s = clean(s)
+	if len(s) > maxReason {
+		s = strings.ToValidUTF8(s[:maxReason], "")
+	}
+	return s
+}
 
 // account is what a pipeline had lost at a moment.
 type account struct {
@@ -106,11 +119,11 @@ func accountOf(h *collector.Health) account {
 	for l, n := range h.Lost {
 		switch l.Stage {
 		case "kernel", "reader", "collector", "aggregate", stage:
-			a.lost[clean(l.Stage+"/"+l.Reason)] += n
+			a.lost[reason(l.Stage+"/"+l.Reason)] += n
 		}
 	}
 	for _, u := range h.Source.Unseen {
-		k := clean(l7Name(u.Protocol) + "/" + u.Reason)
+		k := reason(l7Name(u.Protocol) + "/" + u.Reason)
 		s := a.unseen[k]
 		a.unseen[k] = Stretch{s.Stretches + u.Stretches, s.Bytes + u.Bytes}
 	}

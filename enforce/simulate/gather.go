@@ -13,7 +13,7 @@ import (
 
 // Bounds of a Gatherer.
 const (
-	maxConversations = 200000
+	maxConversations = 65536
 	maxWorkloads     = 65536
 	maxNamed         = 65536 // addresses of which names are known
 	maxNames         = 32    // of one address
