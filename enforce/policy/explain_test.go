@@ -82,3 +82,19 @@ egressDeny: [{toEndpoints: [{matchLabels: {app: db}}]}]`))
 		t.Errorf("%+v %v", e, err)
 	}
 }
+
+func FuzzParseQuestion(f *testing.F) {
+	for _, s := range []string{"db:3306", "[::1]:80/udp", "a.b:1/GRE", "/:/"} {
+		f.Add(s)
+	}
+	policies := parsed(f, in(web+"egress: [{toFQDNs: [{matchPattern: '*.a.com'}]}]"))
+	f.Fuzz(func(t *testing.T, s string) {
+		q, err := ParseQuestion("web-1", s)
+		if err != nil {
+			return
+		}
+		if e, err := Explain(policies, hostOf(), q); err == nil && !strings.Contains(e.String(), e.Result.String()) {
+			t.Errorf("%s", e)
+		}
+	})
+}
