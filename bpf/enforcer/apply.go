@@ -28,6 +28,13 @@ func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	if err := e.swap(plan, tables, &r); err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
+	d, err := e.Devices()
+	if err != nil {
+		return r, fmt.Errorf("apply policy: %w", err)
+	}
+	for _, what := range d.Uncovered {
+		e.cfg.Logger.Warn("frames of packet sockets are not judged here", "where", what)
+	}
 	r.Took = time.Since(begun)
 	return r, nil
 }
@@ -107,6 +114,9 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	used := map[uint32]bool{}
 	for i, m := range tables.maps {
 		used[tables.slots[i]] = true
+		if err := e.maps["ruled"].Put(tables.slots[i], uint32(rulingOf(plan.Tables.Sets[i]))); err != nil {
+			return fmt.Errorf("say what a table of rules is about: %w", err)
+		}
 		if m == nil {
 			continue
 		}

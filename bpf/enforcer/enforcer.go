@@ -31,6 +31,7 @@ type Enforcer struct {
 	inner    *ebpf.MapSpec // of one set of rules
 	regime   *regime
 	sets     slots
+	devices  devices
 	attached bool // something is at work, by whoever's hand
 	working  bool // these programs are
 }
@@ -74,8 +75,7 @@ func (e *Enforcer) open() error {
 		return fmt.Errorf("directory for pins: %w", err)
 	}
 	for name, m := range spec.Maps {
-		// Variables that no program reads are no tables.
-		if m.Type != ebpf.Array || name == "regimes" {
+		if isTable(name, m) {
 			m.Pinning = ebpf.PinByName
 		}
 	}
@@ -90,8 +90,16 @@ func (e *Enforcer) open() error {
 	if e.regime, err = openRegime(e.maps["regimes"]); err != nil {
 		return err
 	}
+	if err := e.openDevices(); err != nil {
+		return err
+	}
 	e.attached = len(e.pinnedLinks()) > 0
 	return e.sets.adopt(e.maps["members"])
+}
+
+// isTable tells tables from variables that no program reads.
+func isTable(name string, m *ebpf.MapSpec) bool {
+	return m.Type != ebpf.Array || name == "regimes" || name == "ruled"
 }
 
 func (e *Enforcer) mapDir() string  { return filepath.Join(e.cfg.PinDir, "tables-"+abi) }
@@ -105,7 +113,10 @@ func (e *Enforcer) Close() error {
 	for _, m := range e.maps {
 		m.Close()
 	}
-	e.programs, e.maps = nil, nil
+	for _, l := range e.devices.links {
+		l.Close()
+	}
+	e.programs, e.maps, e.devices.links = nil, nil, nil
 	return nil
 }
 
@@ -132,6 +143,7 @@ var points = []point{
 	{program: "enforce_connect6", cgroup: ebpf.AttachCGroupInet6Connect},
 	{program: "enforce_sendmsg4", cgroup: ebpf.AttachCGroupUDP4Sendmsg},
 	{program: "enforce_sendmsg6", cgroup: ebpf.AttachCGroupUDP6Sendmsg},
+	{program: "device_setsockopt", cgroup: ebpf.AttachCGroupSetsockopt},
 }
 
 // attach puts every program to work and pins its link. Where an earlier daemon's
@@ -185,6 +197,10 @@ func (e *Enforcer) pinnedLinks() []string {
 // Nothing is enforced any more.
 func (e *Enforcer) Off() error {
 	e.attached, e.working = false, false
+	for at, l := range e.devices.links {
+		l.Close()
+		delete(e.devices.links, at)
+	}
 	return Remove(e.cfg.PinDir)
 }
 
@@ -198,7 +214,7 @@ func Pinned(pinDir string) bool {
 // Remove takes out what is pinned in the directory, of every build of weir: the
 // programs first. It is nil where there is nothing.
 func Remove(pinDir string) error {
-	return removePins(pinDir, func(string) bool { return true })
+	return errors.Join(removePins(pinDir, func(string) bool { return true }), removeFilters(filterHandle(pinDir)))
 }
 
 func removePins(pinDir string, which func(dir string) bool) error {
