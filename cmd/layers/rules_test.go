@@ -40,7 +40,7 @@ var layers = []layer{
 		"a line of the log is a line of the Observer's client"},
 	{"enforce/internal/flowtest", []string{"collector/flow"},
 		"test records are made of the domain's types alone"},
-	{"enforce/baseline", []string{"collector", "collector/flow", "enforce/internal/flowtest"},
+	{"enforce/baseline", []string{"collector", "collector/flow", "enforce/internal/disk", "enforce/internal/flowtest"},
 		"what is learned comes from records; what becomes of it is for others to say"},
 	{"enforce/kernel", []string{"enforce/policy"},
 		"what the manager and the programs say to each other belongs to neither"},
@@ -89,9 +89,6 @@ var isolated = []struct {
 }{
 	{"collector", "github.com/cilium/ebpf", "the pipeline is tested without a kernel"},
 	{"enforce", "github.com/cilium/ebpf", "what is decided is tested without a kernel"},
-	{"enforce/baseline", "github.com/cilium/ebpf", "learning is tested without a kernel, and learns from recordings"},
-	{"enforce/suggest", "github.com/cilium/ebpf", "suggestions are made anywhere"},
-	{"enforce/simulate", "github.com/cilium/ebpf", "recordings are judged anywhere"},
 	{"ui", "github.com/cilium/ebpf", "the TUI also watches other machines' daemons"},
 	{"exporters", "github.com/cilium/ebpf", "an exporter also replays recordings"},
 }

@@ -8,8 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/seed79351815/weir/enforce/internal/disk"
 )
 
 const (
@@ -126,49 +127,14 @@ func (l *Learner) Save() error {
 	l.taker.recount()
 	l.dirty = err != nil
 	l.mu.Unlock()
-	if err == nil {
-		err = replace(l.cfg.Path, data)
-	}
 	if err != nil {
+		return err
+	}
+	if err := disk.Replace(l.cfg.Path, data); err != nil {
 		l.mu.Lock()
 		l.dirty = true
 		l.mu.Unlock()
-	}
-	return err
-}
-
-// replace puts data in a file's place at once, and makes sure that it stays.
-func replace(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
-	if err != nil {
 		return fmt.Errorf("save baseline: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("save baseline: %w", err)
-	}
-	d, e := os.Open(dir)
-	if e != nil {
-		return fmt.Errorf("save baseline: %w", e)
-	}
-	defer d.Close()
-	if e := d.Sync(); e != nil {
-		return fmt.Errorf("save baseline: %w", e)
 	}
 	return nil
 }
