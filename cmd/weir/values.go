@@ -154,9 +154,16 @@ func socketVar(fs *pflag.FlagSet, p *string, name, usage string) {
 	}, name, usage)
 }
 
-// labelsVar is a flag for names of metrics' labels, separated by commas.
+// listValue is a value of words separated by commas, which a file may also hold as a list.
+type listValue struct{ value }
+
+func (v listValue) Append(s string) error      { return v.set(v.get() + "," + s) }
+func (v listValue) Replace(all []string) error { return v.set(strings.Join(all, ",")) }
+func (v listValue) GetSlice() []string         { return strings.Split(v.get(), ",") }
+
+// labelsVar is a flag for names of metrics' labels.
 func labelsVar(fs *pflag.FlagSet, p *string, name string, check func(string) error, usage string) {
-	fs.Var(value{
+	fs.Var(listValue{value{
 		set: func(s string) error {
 			if err := check(s); err != nil {
 				return err
@@ -166,7 +173,7 @@ func labelsVar(fs *pflag.FlagSet, p *string, name string, check func(string) err
 		},
 		get: func() string { return *p },
 		typ: "labels",
-	}, name, usage)
+	}}, name, usage)
 }
 
 func labelsError(more, omit string) error {

@@ -10,7 +10,7 @@ import (
 
 // chosen is what Grafana puts into queries.
 var chosen = strings.NewReplacer(
-	"$__rate_interval", "10s", "$__range", "1m",
+	"$__rate_interval", "1m", "$__range", "1m",
 	"$job", "weir", "$instance", ".+", "$namespace", ".*", "$client_namespace", ".*", "$policy", ".*", "$workload", "web",
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 // tally is a record of count exchanges from web to redis that took d each.
@@ -405,5 +406,21 @@ func TestScrapeWhileConsuming(t *testing.T) {
 	done.Wait()
 	if n := sum(t, e, "dns_lookup_duration_seconds"); n != rounds*64*2 {
 		t.Errorf("%v lookups, want %d", n, rounds*64*2)
+	}
+}
+
+// TestEveryProtocolIsCounted: a protocol that gets a row must get its histograms too.
+func TestEveryProtocolIsCounted(t *testing.T) {
+	for _, row := range l7.Protocols {
+		if row.Number == flow.L7None {
+			continue
+		}
+		e, _ := newExporter(t, 0)
+		consume(t, e, both(tally(row.Number, "A", "name", 0, 3, time.Millisecond)))
+		for _, name := range []string{row.ClientMetric, row.ServerMetric} {
+			if n := sum(t, e, name); n != 3 {
+				t.Errorf("%s: %v counted in %s, want 3", row.Name, n, name)
+			}
+		}
 	}
 }
