@@ -3,7 +3,6 @@ package enforcer
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -103,13 +102,14 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if plan.Hold {
 		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
 	}
-	members, containers, err := place(e.cfg.CgroupRoot, plan, func(set int) uint32 { return tables.slots[set] }, newcomer)
+	places, err := place(e.cfg.CgroupRoot, plan, func(set int) uint32 { return tables.slots[set] }, newcomer)
 	if err != nil {
 		return err
 	}
-	r.Workloads = len(members)
-	if err := e.forget(plan.Tables.Prefixes); err != nil {
-		return err
+	r.Workloads = len(places.members)
+	addresses := addressesOf(plan.Tables)
+	if err := e.addresses.forget(addresses); err != nil {
+		return fmt.Errorf("take out an address: %w", err)
 	}
 	used := map[uint32]bool{}
 	for i, m := range tables.maps {
@@ -127,21 +127,11 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 			e.sets.take(tables.slots[i], tables.digests[i])
 		}
 	}
-	if err := e.admit(plan, members, containers); err != nil {
+	if err := e.admit(plan, places); err != nil {
 		return err
 	}
-	local := map[policy.Identity]bool{policy.IdentityHost: true}
-	for _, w := range plan.Tables.Workloads {
-		local[w.Identity] = true
-	}
-	for prefix, identity := range plan.Tables.Prefixes {
-		value := uint32(identity)
-		if local[identity] {
-			value |= addressLocal
-		}
-		if err := e.maps["addresses"].Put(addressKey(prefix), value); err != nil {
-			return fmt.Errorf("address %s: %w", prefix, err)
-		}
+	if err := e.addresses.put(addresses); err != nil {
+		return fmt.Errorf("put an address: %w", err)
 	}
 	e.declare(plan)
 	if !e.working {
@@ -175,102 +165,3 @@ func flag(b bool) uint32 {
 
 // Alive says that the daemon lives; call it every second or so.
 func (e *Enforcer) Alive() { e.regime.alive() }
-
-// forget takes out the addresses that the plan does not have.
-func (e *Enforcer) forget(keep map[netip.Prefix]policy.Identity) error {
-	wanted := make(map[enforceAddressKey]bool, len(keep))
-	for p := range keep {
-		wanted[*addressKey(p)] = true
-	}
-	var k enforceAddressKey
-	var identity uint32
-	var gone []enforceAddressKey
-	it := e.maps["addresses"].Iterate()
-	for it.Next(&k, &identity) {
-		if !wanted[k] {
-			gone = append(gone, k)
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("read the addresses: %w", err)
-	}
-	for i := range gone {
-		if err := e.maps["addresses"].Delete(&gone[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("take out an address: %w", err)
-		}
-	}
-	return nil
-}
-
-// addressLocal is ADDRESS_LOCAL of c/wire_rule.h.
-const addressLocal = 1 << 31
-
-func addressKey(p netip.Prefix) *enforceAddressKey {
-	bits := p.Bits()
-	if p.Addr().Is4() {
-		bits += 96
-	}
-	return &enforceAddressKey{Bits: uint32(bits), Addr: p.Masked().Addr().As16()}
-}
-
-// admit gives every cgroup its member and takes out those that have none. One
-// that came while this went on has its own from the kernel's hand, unless the
-// plan knows better.
-func (e *Enforcer) admit(plan *kernel.Plan, members []placed, containers map[[64]byte]enforceMember) error {
-	for id, m := range containers {
-		if err := e.maps["containers"].Put(&enforceContainerId{Hex: id}, &m); err != nil {
-			return fmt.Errorf("container %.12s: %w", id[:], err)
-		}
-	}
-	known := make(map[uint64]bool, len(members))
-	for i := range members {
-		known[members[i].id] = true
-		if err := e.maps["members"].Put(members[i].id, &members[i].member); err != nil {
-			return fmt.Errorf("cgroup %d: %w", members[i].id, err)
-		}
-	}
-	if err := e.expel(known, plan.Hold); err != nil {
-		return err
-	}
-	var id enforceContainerId
-	var m enforceMember
-	var gone []enforceContainerId
-	it := e.maps["containers"].Iterate()
-	for it.Next(&id, &m) {
-		if _, ok := containers[id.Hex]; !ok {
-			gone = append(gone, id)
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("read the containers: %w", err)
-	}
-	for i := range gone {
-		if err := e.maps["containers"].Delete(&gone[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("take out a container: %w", err)
-		}
-	}
-	return nil
-}
-
-// expel takes out the members whose cgroups the plan gives no place. A container
-// that was held since the plan was made waits for the next one.
-func (e *Enforcer) expel(known map[uint64]bool, hold bool) error {
-	var id uint64
-	var m enforceMember
-	var gone []uint64
-	it := e.maps["members"].Iterate()
-	for it.Next(&id, &m) {
-		if !known[id] && !(hold && m.Set == uint32(enforceRuleSetSET_HELD)) {
-			gone = append(gone, id)
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("read the members: %w", err)
-	}
-	for _, id := range gone {
-		if err := e.maps["members"].Delete(id); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("take out cgroup %d: %w", id, err)
-		}
-	}
-	return nil
-}

@@ -25,15 +25,17 @@ type Config struct {
 // Enforcer owns the pinned programs and tables. Its methods may be called from
 // one goroutine at a time.
 type Enforcer struct {
-	cfg      Config
-	maps     map[string]*ebpf.Map
-	programs map[string]*ebpf.Program
-	inner    *ebpf.MapSpec // of one set of rules
-	regime   *regime
-	sets     slots
-	devices  devices
-	attached bool // something is at work, by whoever's hand
-	working  bool // these programs are
+	cfg        Config
+	maps       map[string]*ebpf.Map
+	programs   map[string]*ebpf.Program
+	inner      *ebpf.MapSpec // of one set of rules
+	regime     *regime
+	sets       slots
+	addresses  *mirror[enforceAddressKey, uint32]
+	containers *mirror[enforceContainerId, enforceMember]
+	devices    devices
+	attached   bool // something is at work, by whoever's hand
+	working    bool // these programs are
 }
 
 // abi is in the name of every pin: a daemon with other tables leaves these alone,
@@ -91,6 +93,12 @@ func (e *Enforcer) open() error {
 		return err
 	}
 	if err := e.openDevices(); err != nil {
+		return err
+	}
+	if e.addresses, err = newMirror[enforceAddressKey, uint32](e.maps["addresses"]); err != nil {
+		return err
+	}
+	if e.containers, err = newMirror[enforceContainerId, enforceMember](e.maps["containers"]); err != nil {
 		return err
 	}
 	e.attached = len(e.pinnedLinks()) > 0

@@ -14,18 +14,18 @@ import (
 // containerDir is what every runtime calls a container's cgroup; c/enforce_arrival.h.
 var containerDir = regexp.MustCompile(`([0-9a-f]{64})(\.scope)?$`)
 
-// placed is a cgroup of the host with the member that its policies make of it.
-type placed struct {
-	id     uint64
-	member enforceMember
+// places are the host's cgroups with the members that a plan makes of them.
+type places struct {
+	members    map[uint64]enforceMember
+	seen       map[uint64]bool // every cgroup there is, also those without a place
+	containers map[enforceContainerId]enforceMember
 }
 
 // place goes through all cgroups below root and gives each its own workload's
 // member, else that of the one above it. Containers that are not in the plan get
 // what newcomers get. Paths that vanish on the way are left out.
-func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer enforceMember) ([]placed, map[[64]byte]enforceMember, error) {
-	var all []placed
-	containers := map[[64]byte]enforceMember{}
+func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer enforceMember) (*places, error) {
+	p := &places{map[uint64]enforceMember{}, map[uint64]bool{}, map[enforceContainerId]enforceMember{}}
 	above := map[string]*enforceMember{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -38,6 +38,7 @@ func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer e
 		if syscall.Stat(path, &st) != nil {
 			return nil
 		}
+		p.seen[st.Ino] = true
 		parent := above[filepath.Dir(path)]
 		m := memberOf(plan, st.Ino, slot)
 		container := containerDir.FindStringSubmatch(d.Name())
@@ -45,7 +46,7 @@ func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer e
 		case m != nil:
 			if container != nil {
 				m.Flags |= uint32(enforceMemberFlagMEMBER_CONTAINER)
-				containers[[64]byte([]byte(container[1]))] = *m
+				p.containers[containerKey(container[1])] = *m
 			}
 		case parent != nil && (container == nil || parent.Flags&uint32(enforceMemberFlagMEMBER_CONTAINER) != 0):
 			inherited := *parent
@@ -58,20 +59,23 @@ func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer e
 			return nil
 		}
 		above[path] = m
-		all = append(all, placed{st.Ino, *m})
+		p.members[st.Ino] = *m
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("cgroups below %s: %w", root, err)
+		return nil, fmt.Errorf("cgroups below %s: %w", root, err)
 	}
 	for id, key := range plan.Containers {
 		if m := memberOf(plan, key, slot); m != nil && len(id) == 64 {
 			m.Flags |= uint32(enforceMemberFlagMEMBER_CONTAINER)
-			containers[[64]byte([]byte(id))] = *m
+			p.containers[containerKey(id)] = *m
 		}
 	}
-	return all, containers, nil
+	return p, nil
 }
+
+// containerKey is the kernel's key of an id of 64 digits.
+func containerKey(id string) enforceContainerId { return enforceContainerId{Hex: [64]byte([]byte(id))} }
 
 func memberOf(plan *kernel.Plan, key uint64, slot func(set int) uint32) *enforceMember {
 	w, ok := plan.Tables.Workloads[key]
