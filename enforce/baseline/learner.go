@@ -126,7 +126,9 @@ func (l *Learner) follow(batch []flow.Record, w *Window) {
 }
 
 // Start opens a window. A duration above 0 ends it by itself. What was learned
-// before stays, and is added to. It is ErrLearning where one is open.
+// before stays, and is added to. It is ErrLearning where one is open. Connections
+// that rest tell nothing of themselves: whoever starts may give the living ones
+// to Consume, see collector.Living.
 func (l *Learner) Start(d time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

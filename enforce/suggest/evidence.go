@@ -90,6 +90,8 @@ func doubtsOf(c *baseline.Contact, allowed []baseline.Service) (out []string) {
 		switch {
 		case t.Started > 0 && t.Preexisting >= t.Started:
 			doubt("only seen in flows that are older than weir")
+		case t.Started == 0:
+			doubt("no flow's beginning was seen")
 		case t.Flows() == 1 && asked(c, s) <= 1:
 			doubt("seen once")
 		case t.Ended > 0 && t.Failed >= t.Flows():

@@ -141,7 +141,9 @@ func TestNotProven(t *testing.T) {
 	audited[0].Verdict = flow.VerdictAudit
 	failed := slices.Concat(flowtest.Flow(4, flow.TCP, w, flowtest.Remote("198.51.100.9", 80)), flowtest.Flow(5, flow.TCP, w, flowtest.Remote("198.51.100.9", 80)))
 	failed[1].Flow.End, failed[3].Flow.End = flow.EndResetRemote, flow.EndResetRemote
-	b := learned(t, slices.Concat(old, audited, failed, flowtest.Flow(2, flow.TCP, w, flowtest.Remote("198.51.100.8", 443, "api.example.com"))))
+	resting := flowtest.Flow(6, flow.TCP, w, flowtest.Remote("198.51.100.10", 80))[:1]
+	resting[0].Kind = flow.RecordUpdate
+	b := learned(t, slices.Concat(old, resting, audited, failed, flowtest.Flow(2, flow.TCP, w, flowtest.Remote("198.51.100.8", 443, "api.example.com"))))
 	b.Windows = []baseline.Window{{Start: 1, End: 3600e9, Alive: 3600e9, Lost: map[string]uint64{"kernel/ring_full": 7}}}
 	s := suggested(t, b, web)
 	want := []string{
@@ -151,6 +153,7 @@ func TestNotProven(t *testing.T) {
 		"to 198.51.100.7: tcp/443: seen once",
 		"to 198.51.100.7: tcp/443: a policy in force would have denied it (1 record)",
 		"to 198.51.100.9: tcp/80: every flow failed",
+		"to 198.51.100.10: tcp/80: no flow's beginning was seen",
 		"the policy as a whole: 7 events lost: kernel/ring_full 7",
 	}
 	if !slices.Equal(s.Unproven, want) {
