@@ -18,10 +18,6 @@ import (
 // stage is the name of the exporter and of its losses.
 const stage = "otel"
 
-// settle is how long an exchange with a traceparent waits for the one that caused
-// it, which ends later (servings).
-const settle = time.Second
-
 // Config is what an Exporter needs. FromEnvironment makes one. A signal whose
 // Endpoint is nil is not sent.
 type Config struct {
@@ -210,7 +206,7 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	}
 	t.more = e.rest.told(l.Exchange)
 	if t.up.valid() {
-		t.ripe = now.Add(settle)
+		t.ripe = now.Add(e.cfg.Spans.Delay) // the exchange that caused it ends later (servings)
 	}
 	if !e.spans.put(t) {
 		e.rest.untold(l.Exchange, t.more)

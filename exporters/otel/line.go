@@ -12,7 +12,7 @@ import (
 type Limits struct {
 	Queue int           // exchanges or flow records that wait
 	Batch int           // of them, in one message
-	Delay time.Duration // how long one waits for others
+	Delay time.Duration // how long one waits for others, and a span for the one that it is to be below
 }
 
 // line is a bounded queue with a courier at its end: the newest has no place where

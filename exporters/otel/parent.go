@@ -12,8 +12,8 @@ const maxServings = 4096
 // that it makes, whose parent is its own span. One that does not may hand on the
 // header that it got: then header and workload are the same of the request that it
 // serves and of the one that it makes, and the parent of the latter is the former.
-// The inner request is told before the outer, which ends later: so spans wait a
-// moment before the outer is looked for (settle).
+// The inner request is told before the outer, which ends later: so spans wait for
+// Limits.Delay before the outer is looked for.
 //
 // It is safe for many goroutines.
 type servings struct {

@@ -197,7 +197,9 @@ func TestRealReceiver(t *testing.T) {
 			r.start()
 			defer r.kill()
 			url := "http://" + map[Protocol]string{GRPC: r.grpc, HTTP: r.http}[p]
-			e := exporter(t, quick(url, p))
+			cfg := quick(url, p)
+			cfg.Spans.Delay = 2 * time.Second // the inner requests wait for the outer
+			e := exporter(t, cfg)
 			stop := running(t, e)
 			records := chain(func(int) string { return traceparent(aParent) })
 			// One by one, as they come: the outer request is told after the inner ones.

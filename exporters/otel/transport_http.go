@@ -23,11 +23,11 @@ type overHTTP struct {
 }
 
 func newHTTP(e *Endpoint, agent string) *overHTTP {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = e.TLS.Clone()
-	t.MaxIdleConnsPerHost, t.MaxResponseHeaderBytes = 2, 64<<10
 	return &overHTTP{endpoint: e, agent: agent, client: &http.Client{
-		Transport: t,
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: e.TLS, ForceAttemptHTTP2: true,
+			MaxIdleConns: 2, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+		},
 		// Headers are secrets, and are not for whom a receiver names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

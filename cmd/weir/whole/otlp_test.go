@@ -21,7 +21,7 @@ func TestThreeServicesAreOneTrace(t *testing.T) {
 	require(t, nginxPath, curlPath)
 	r := startReceiver(t)
 	h := newDockerHost(t)
-	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "2000") // the inner requests wait for the outer
 	d := start(t, "--otlp-endpoint", "http://"+r.address, "--otlp-protocol", "grpc")
 	back := h.nginx("", "")
 	middle := h.nginx("location /chain/ { proxy_pass http://"+back.at(8080)+"; }", "")
