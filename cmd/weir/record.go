@@ -69,7 +69,7 @@ func (a *app) record(ctx context.Context, path string, period time.Duration) err
 	watching, stop := context.WithCancel(ctx)
 	go func() {
 		defer close(shown)
-		a.showProgress(watching, path, f)
+		a.keepLine(watching, func() string { return progressLine(path, f.Health()) })
 	}()
 	err = f.run(ctx)
 	stop()
@@ -81,22 +81,13 @@ func (a *app) record(ctx context.Context, path string, period time.Duration) err
 	return nil
 }
 
-// showProgress keeps one line up to date, on a terminal.
-func (a *app) showProgress(ctx context.Context, path string, f *feed) {
+// keepLine keeps one line up to date, on a terminal, until ctx is done.
+func (a *app) keepLine(ctx context.Context, line func() string) {
 	if !a.errTTY {
 		return
 	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			io.WriteString(a.err, "\r\x1b[K")
-			return
-		case <-tick.C:
-			fmt.Fprintf(a.err, "\r\x1b[K%s", progressLine(path, f.Health()))
-		}
-	}
+	every(ctx, time.Second, func() { fmt.Fprintf(a.err, "\r\x1b[K%s", line()) })
+	io.WriteString(a.err, "\r\x1b[K")
 }
 
 func progressLine(path string, h collector.Health) string {

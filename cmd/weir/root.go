@@ -38,7 +38,7 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
-		a.topCommand(), a.observeCommand(), a.recordCommand(),
+		a.topCommand(), a.observeCommand(), a.recordCommand(), a.captureCommand(), a.historyCommand(),
 		a.runCommand(), a.statusCommand(), a.doctorCommand(), a.configCommand(), a.dashboardsCommand(), a.versionCommand(),
 		a.manCommand(),
 	)

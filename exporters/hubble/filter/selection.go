@@ -52,7 +52,7 @@ func (s *Selection) Request(now time.Time, f *Flags) (*observerpb.GetFlowsReques
 		req.Number, req.First = s.First, true
 	}
 	if s.Since != "" {
-		t, err := parseTime(now, s.Since)
+		t, err := ParseTime(now, s.Since)
 		if err != nil {
 			return nil, fmt.Errorf("--since: %w", err)
 		}
@@ -60,7 +60,7 @@ func (s *Selection) Request(now time.Time, f *Flags) (*observerpb.GetFlowsReques
 	}
 	// As in Hubble, who follows does not stop.
 	if s.Until != "" && !s.Follow {
-		t, err := parseTime(now, s.Until)
+		t, err := ParseTime(now, s.Until)
 		if err != nil {
 			return nil, fmt.Errorf("--until: %w", err)
 		}
@@ -86,8 +86,8 @@ var layouts = []string{
 	time.DateOnly, "2006-01-02T15Z07:00", "2006-01-02T15:04Z07:00", time.RFC3339Nano, time.RFC1123Z,
 }
 
-// parseTime reads a duration back from now, or a date.
-func parseTime(now time.Time, s string) (time.Time, error) {
+// ParseTime reads a duration back from now, or a date.
+func ParseTime(now time.Time, s string) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
