@@ -235,25 +235,17 @@ func (c *classes) candidates(m *matcher) []int {
 func (m *matcher) key() string {
 	var b strings.Builder
 	b.WriteString(m.namespace)
+	if m.nodes {
+		b.WriteString("\x00nodes")
+	}
 	for _, r := range m.requirements {
 		b.WriteString("\x00" + r.source + ":" + r.key + "\x00" + string(r.operator) + "\x00" + strings.Join(r.values, "\x01"))
 	}
 	return b.String()
 }
 
-// subjects gives the classes that a Spec selects.
+// subjects gives the classes that a Spec selects. What is no workload of this
+// host has no table.
 func (c *classes) subjects(s *subject) []int {
-	if !s.nodes {
-		// What is no workload of this host has no table.
-		return slices.DeleteFunc(slices.Clone(c.selected(&s.matcher)), func(i int) bool { return i == classWorld || i == classUnknown })
-	}
-	var out []int
-	m := s.matcher
-	m.host = true
-	for i, one := range c.all {
-		if one.labels.host && m.matches(one.labels) {
-			out = append(out, i)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(c.selected(&s.matcher)), func(i int) bool { return i == classWorld || i == classUnknown })
 }

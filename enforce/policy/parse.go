@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -56,7 +57,12 @@ func ReadAll(paths ...string) ([]*Policy, Problems) {
 			all, problems = append(all, ps...), append(problems, found...)
 		}
 	}
-	return all, append(problems, twice(all)...)
+	for _, p := range twice(all) {
+		if !slices.Contains(problems, p) { // its file may have said so
+			problems = append(problems, p)
+		}
+	}
+	return all, problems
 }
 
 // twice finds policies of one kind and name.

@@ -36,7 +36,6 @@ type l4 struct {
 type subject struct {
 	policy     *Policy
 	matcher    matcher
-	nodes      bool // selects what runs on the host itself, and nothing else
 	pos        Pos
 	statements []*statement
 	posture    [2]Posture // by Direction
@@ -81,18 +80,12 @@ func (p *program) problem(s Severity, policy *Policy, at Pos, format string, arg
 }
 
 func (p *program) spec(policy *Policy, s *Spec) {
-	sub := &subject{policy: policy, pos: s.Pos}
-	switch {
-	case s.Nodes != nil:
-		sub.nodes, sub.matcher = true, newMatcher(s.Nodes, "")
-	case s.Endpoints != nil:
-		// Unlike a peer's selector this one never reaches out of its namespace.
-		sub.matcher = newMatcher(s.Endpoints, policy.Namespace)
-		sub.matcher.namespace = policy.Namespace
-	default:
+	m, ok := subjectMatcher(s, policy.Namespace)
+	if !ok {
 		p.problem(Error, policy, s.Pos, "no endpointSelector")
 		return
 	}
+	sub := &subject{policy: policy, matcher: m, pos: s.Pos}
 	for _, section := range s.sections() {
 		if len(section.rules) == 0 {
 			continue

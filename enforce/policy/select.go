@@ -121,6 +121,7 @@ type matcher struct {
 	requirements []requirement
 	namespace    string // empty: any
 	host         bool   // may match what runs on the host itself
+	nodes        bool   // matches nothing else
 	reserved     bool   // may match peers that are no workloads
 }
 
@@ -154,9 +155,25 @@ func newMatcher(s *Selector, namespace string) matcher {
 	return m
 }
 
+// subjectMatcher makes the matcher of a Spec's own selector. Unlike a peer's it
+// never reaches out of its namespace. ok is false where there is none.
+func subjectMatcher(s *Spec, namespace string) (m matcher, ok bool) {
+	switch {
+	case s.Nodes != nil:
+		m = newMatcher(s.Nodes, "")
+		m.host, m.nodes = true, true
+	case s.Endpoints != nil:
+		m = newMatcher(s.Endpoints, namespace)
+		m.namespace = namespace
+	default:
+		return m, false
+	}
+	return m, true
+}
+
 // matches tells whether a workload is selected.
 func (m *matcher) matches(l *labels) bool {
-	if (l.host && !m.host) || (l.pseudo && !m.reserved) || (m.namespace != "" && m.namespace != l.namespace) {
+	if (l.host && !m.host) || (m.nodes && !l.host) || (l.pseudo && !m.reserved) || (m.namespace != "" && m.namespace != l.namespace) {
 		return false
 	}
 	for i := range m.requirements {

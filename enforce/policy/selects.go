@@ -13,15 +13,7 @@ func Selects(p *Policy, w *Workload) bool {
 		})
 	}
 	return slices.ContainsFunc(p.Specs, func(s Spec) bool {
-		if s.Nodes != nil {
-			m := newMatcher(s.Nodes, "")
-			return w.Host && m.matches(l)
-		}
-		if s.Endpoints == nil {
-			return false
-		}
-		m := newMatcher(s.Endpoints, p.Namespace)
-		m.namespace = p.Namespace // it never reaches out of its namespace
-		return m.matches(l)
+		m, ok := subjectMatcher(&s, p.Namespace)
+		return ok && m.matches(l)
 	})
 }
