@@ -46,6 +46,8 @@ type config struct {
 	metricsLabels    string
 	metricsOmit      string
 
+	enforceUnknown string
+
 	history         time.Duration
 	historySize     settings.Size
 	flowLog         string
@@ -99,6 +101,9 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 	labelsVar(fs, &c.metricsOmit, "metrics-omit", func(s string) error { return labelsError("", s) },
 		"labels to leave empty, such as http_route; separated by commas")
 	c.keptFlags(fs)
+	c.enforceUnknown = unknownAllow
+	choiceVar(fs, &c.enforceUnknown, "enforce-unknown", "", []string{unknownAllow, unknownDeny},
+		"what becomes of a container that starts while the daemon is away, where policies are at work and none of them knows it")
 }
 
 // allFlags are every setting there is.

@@ -12,6 +12,8 @@ import (
 	"github.com/seed79351815/weir/cmd/weir/control"
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/enforce"
+	"github.com/seed79351815/weir/enforce/baseline"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/otel"
 	"github.com/seed79351815/weir/exporters/prom"
@@ -29,9 +31,15 @@ type daemon struct {
 	prom     *prom.Exporter
 	observer *hubble.Observer
 	kept     *kept
+	learner  *baseline.Learner
+	manager  *enforce.Manager
+	unwatch  func()         // ends what the manager watches
 	otlp     *otel.Exporter // nil where nothing is sent
 	ready    atomic.Bool
 }
+
+// learnedEvery is how often what was learned is written to the disk.
+const learnedEvery = 10 * time.Second
 
 // newDaemon opens the listeners, then the kernel: who waits for the socket is
 // answered as soon as there is something to tell.
@@ -58,7 +66,11 @@ func (a *app) newDaemon() (*daemon, error) {
 		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
 		Health: d.health, Live: d.living, Past: d.kept.past(),
 	})
-	sinks := append(d.kept.sinks(), d.prom, d.observer, d.meter)
+	if d.learner, err = a.openLearner(); err != nil {
+		listen.close()
+		return nil, errors.Join(err, d.kept.close())
+	}
+	sinks := append(d.kept.sinks(), d.prom, d.observer, d.meter, d.learner)
 	if d.otlp, err = a.openOTLP(d.health); err != nil {
 		listen.close()
 		return nil, fmt.Errorf("OTLP: %w", err)
@@ -71,6 +83,10 @@ func (a *app) newDaemon() (*daemon, error) {
 	if err != nil {
 		listen.close()
 		return nil, errors.Join(err, d.kept.close())
+	}
+	if d.manager, d.unwatch, err = a.openManager(d.feed); err != nil {
+		listen.close()
+		return nil, errors.Join(err, d.feed.close(), d.kept.close())
 	}
 	d.programs = d.feed.capture.Attached()
 	for _, err := range d.feed.capture.Absent() {
@@ -96,7 +112,18 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 		return err
 	})
+	defer d.unwatch()
+	g.Go(func() error { return d.manager.Run(gctx) })
+	// Nobody is told that weir is ready before what was kept holds.
+	select {
+	case <-d.manager.Started():
+	case <-gctx.Done():
+	}
 	g.Go(func() error { return d.kept.run(gctx) })
+	g.Go(func() error {
+		d.learner.Run(gctx, learnedEvery, d.health)
+		return nil
+	})
 	g.Go(func() error { return d.serveControl(gctx) })
 	if d.listen.hubble != nil {
 		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
@@ -133,6 +160,11 @@ func (d *daemon) health() collector.Health {
 		}
 	}
 	d.kept.addLost(h.Lost)
+	for _, lost := range []map[flow.Loss]uint64{d.learner.Lost(), d.manager.Lost()} {
+		for l, n := range lost {
+			h.Lost[l] += n
+		}
+	}
 	return h
 }
 

@@ -17,12 +17,13 @@ import (
 // says of itself.
 func (d *daemon) serveControl(ctx context.Context) error {
 	const (
-		maxRequest = 1 << 20
+		maxRequest = 32 << 20        // texts of policies
 		patience   = 2 * time.Second // for clients that do not read
 	)
-	srv := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.StreamInterceptor(endWith(ctx)))
+	srv := grpc.NewServer(grpc.Creds(control.Credentials()), grpc.MaxRecvMsgSize(maxRequest), grpc.StreamInterceptor(endWith(ctx)))
 	d.observer.Register(srv)
 	control.Register(srv, d.status)
+	control.RegisterMethods(srv, d.methods())
 	reflection.Register(srv)
 	stop := context.AfterFunc(ctx, func() {
 		hard := time.AfterFunc(patience, srv.Stop)

@@ -147,6 +147,8 @@ func (t *Table) Apply(batch []flow.Event) {
 			}
 		case flow.KindDrop:
 			t.drop(ev)
+		case flow.KindVerdict:
+			t.judged(ev)
 		case flow.KindCgroupCreated, flow.KindCgroupRemoved, flow.KindDNS, flow.KindWorkload:
 			t.identity.Observe(ev)
 		}

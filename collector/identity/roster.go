@@ -84,3 +84,6 @@ func (t *table) roster() (out Roster) {
 	}
 	return out
 }
+
+// FirstPID is a process in a cgroup at path below the root, 0 where there is none.
+func (r *Resolver) FirstPID(path string) uint32 { return r.tree.firstPID(path) }
