@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { lab.Main(m) }
 
 // town is a lab of hosts with an enforcer over them.
 type town struct {
-	t     *testing.T
+	t     testing.TB
 	lab   *lab.Lab
 	hosts map[string]*lab.Host
 	*Enforcer
@@ -27,7 +27,7 @@ func pinDir(t testing.TB) string {
 	return filepath.Join("/sys/fs/bpf", fmt.Sprintf("weir-test-%d", os.Getpid()), filepath.Base(t.Name()))
 }
 
-func newTown(t *testing.T, hosts ...string) *town {
+func newTown(t testing.TB, hosts ...string) *town {
 	lab.RequireRoot(t)
 	w := &town{t: t, lab: lab.New(t), hosts: map[string]*lab.Host{}}
 	for _, name := range hosts {

@@ -29,6 +29,7 @@ func programs(n Name) (program, bool) {
 		ScriptClient:   scriptClient,
 		Steady:         steady,
 		Sneak:          sneak,
+		Connector:      connector,
 		RawServer:      rawServer,
 	}[n]
 	return p, ok

@@ -26,6 +26,9 @@ const (
 	Steady Name = "steady"
 	// Sneak sends once to Address in the way that Way names.
 	Sneak Name = "sneak"
+	// Connector connects a UDP socket to Address Count times, which sends nothing; with
+	// Behaviour Reset TCP sockets, which are reset. Its report has the time.
+	Connector Name = "connector"
 	// RawServer counts the packets of protocol number Count that arrive.
 	RawServer Name = "raw-server"
 )
@@ -97,7 +100,7 @@ type Report struct {
 	// requests answered for HTTP, echoes answered for Ping.
 	Conns int `json:"conns"`
 	// Failed counts what did not come to a good end, by reason: refused,
-	// reset, timeout, unreachable, denied, other.
+	// reset, timeout, unreachable, denied, dropped (at a device), other.
 	Failed map[string]int `json:"failed,omitempty"`
 	// Sent and Received are payload bytes that passed the socket; HTTP counts
 	// bodies only.
@@ -106,6 +109,8 @@ type Report struct {
 	// Messages counts datagrams sent and received.
 	Messages uint64 `json:"messages,omitempty"`
 	Each     []Conn `json:"each,omitempty"` // only with Spec.Detail
+	// Median is how long one call took, of a Connector.
+	Median time.Duration `json:"median,omitempty"`
 }
 
 // Conn is one connection as its own end saw it.
