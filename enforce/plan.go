@@ -55,13 +55,13 @@ func (m *Manager) policies(stored []Stored) ([]*policy.Policy, error) {
 		if at < 0 {
 			return nil, fmt.Errorf("policy %q: it is not in the text that was kept", s.Name)
 		}
-		out = append(out, inMode(m.texts[s.Source][at], s.Mode))
+		out = append(out, InMode(m.texts[s.Source][at], s.Mode))
 	}
 	return out, nil
 }
 
-// inMode is a policy with all of it in one mode.
-func inMode(p *policy.Policy, mode policy.Mode) *policy.Policy {
+// InMode is a policy with all of it in one mode. p stays as it is.
+func InMode(p *policy.Policy, mode policy.Mode) *policy.Policy {
 	c := *p
 	c.Specs = slices.Clone(p.Specs)
 	for i := range c.Specs {

@@ -70,7 +70,7 @@ func (m *Manager) Enforce(name string, d time.Duration, force bool) (Applied, er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	policies := slices.Clone(m.state.current().Policies)
-	at, err := m.state.current().find(name)
+	at, err := find(m.state.current().Policies, name)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -137,7 +137,7 @@ func (m *Manager) restored(before []Stored) []Stored {
 	out := slices.Clone(before)
 	for i := range out {
 		p := &out[i]
-		if at, err := m.state.current().find(p.Name); err == nil && m.state.current().Policies[at] == *p {
+		if at, err := find(m.state.current().Policies, p.Name); err == nil && m.state.current().Policies[at] == *p {
 			continue
 		}
 		p.Since = m.cfg.Now().UTC()
@@ -151,7 +151,7 @@ func (m *Manager) restored(before []Stored) []Stored {
 func (m *Manager) rollbackOne(name string) (Applied, error) {
 	current := m.state.current()
 	policies := slices.Clone(current.Policies)
-	at, err := current.find(name)
+	at, err := find(current.Policies, name)
 	var unknown *UnknownError
 	if err != nil && !errors.As(err, &unknown) {
 		return Applied{}, err
@@ -163,7 +163,7 @@ func (m *Manager) rollbackOne(name string) (Applied, error) {
 	}
 	for i := len(m.state.History) - 2; i >= 0; i-- {
 		old := &m.state.History[i]
-		was, err := old.find(name)
+		was, err := find(old.Policies, name)
 		if now != nil && err == nil && old.Policies[was].Mode == now.Mode && old.Policies[was].Source == now.Source {
 			continue
 		}
@@ -220,7 +220,7 @@ func (m *Manager) Off(name string) (Applied, error) {
 		done.Changed = differences(current.Policies, nil)
 		return done, err
 	}
-	at, err := current.find(name)
+	at, err := find(current.Policies, name)
 	if err != nil {
 		return Applied{}, err
 	}

@@ -63,18 +63,26 @@ func compareStored(a, b Stored) int {
 	return 0
 }
 
-// find gives a policy by its name, or by its name without the namespace where
-// only one has it.
-func (r *Revision) find(name string) (int, error) {
+// Find gives a policy by its name, or by its name without the namespace where only
+// one has it. The error is an *UnknownError or an *AmbiguousError.
+func Find(policies []Stored, name string) (Stored, error) {
+	at, err := find(policies, name)
+	if err != nil {
+		return Stored{}, err
+	}
+	return policies[at], nil
+}
+
+func find(policies []Stored, name string) (int, error) {
 	found := -1
-	for i := range r.Policies {
-		full := r.Policies[i].Name
+	for i := range policies {
+		full := policies[i].Name
 		if full == name {
 			return i, nil
 		}
 		if bare(full) == name {
 			if found >= 0 {
-				return -1, &AmbiguousError{name, r.Policies[found].Name, full}
+				return -1, &AmbiguousError{name, policies[found].Name, full}
 			}
 			found = i
 		}

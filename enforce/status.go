@@ -84,7 +84,7 @@ func (m *Manager) selected(p Stored) []string {
 func (m *Manager) Text(name string) (Stored, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, err := m.state.current().find(name)
+	at, err := find(m.state.current().Policies, name)
 	if err != nil {
 		return Stored{}, nil, err
 	}

@@ -81,10 +81,15 @@ func (c *config) captureFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.unredacted, "unredacted", false, "show and record paths as they were sent, with what looks like secrets in them (root only)")
 }
 
-// daemonFlags are for weir run.
-func (c *config) daemonFlags(fs *pflag.FlagSet) {
+// placeFlags say where weir keeps what outlives the daemon.
+func (c *config) placeFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.stateDir, "state-dir", "/var/lib/weir", "`directory` for what outlives the daemon")
 	fs.StringVar(&c.bpfFS, "bpf-fs", "/sys/fs/bpf/weir", "`directory` on a BPF file system for pinned programs and maps")
+}
+
+// daemonFlags are for weir run.
+func (c *config) daemonFlags(fs *pflag.FlagSet) {
+	c.placeFlags(fs)
 	fs.StringVar(&c.socketGroup, "socket-group", "weir", "`group` that may use the control socket, where it exists")
 	c.ring, c.metricsBudget = 65536, 2000
 	intVar(fs, &c.ring, "ring", 1, 1<<24, "newest flows to keep for observe")

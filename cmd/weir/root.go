@@ -33,14 +33,16 @@ func (a *app) root() *cobra.Command {
 	a.cfg.commonFlags(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupLook, Title: "Look at flows:"},
+		&cobra.Group{ID: groupRule, Title: "Rule who may speak to whom:"},
 		&cobra.Group{ID: groupRun, Title: "Run weir:"},
 	)
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
 		a.topCommand(), a.observeCommand(), a.recordCommand(), a.captureCommand(), a.historyCommand(),
+		a.learnCommand(), a.policyCommand(),
 		a.runCommand(), a.statusCommand(), a.doctorCommand(), a.configCommand(), a.dashboardsCommand(), a.versionCommand(),
-		a.manCommand(),
+		a.uninstallCommand(), a.manCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
