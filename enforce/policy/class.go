@@ -208,7 +208,7 @@ func (c *classes) candidates(m *matcher) []int {
 			continue
 		}
 		source := r.source
-		if source == sourceK8s && r.key == namespaceKey {
+		if r.key == namespaceKey {
 			source = sourceAny
 		}
 		var with []int

@@ -100,8 +100,8 @@ func Explain(policies []*Policy, workloads []Workload, q Question) (Explanation,
 			peer = workloads[to].String()
 		}
 	case validFQDN(strings.ToLower(q.To)) && strings.Contains(q.To, "."):
-		// The answer is an address somewhere in the world.
-		ask.Names, ask.Addr = []string{q.To}, netip.IPv6Unspecified()
+		// The answer is an address somewhere in the world: here one of RFC 5737's.
+		ask.Names, ask.Addr = []string{q.To}, netip.AddrFrom4([4]byte{198, 51, 100, 1})
 	default:
 		return e, fmt.Errorf("destination %q is no workload that is known, no address and no DNS name", q.To)
 	}

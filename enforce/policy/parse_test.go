@@ -40,6 +40,7 @@ func TestParseErrors(t *testing.T) {
 		"wrong version":       {strings.Replace(in("endpointSelector: {}\negress: [{}]"), "v2", "v3", 1), `p.yaml:1:13: unknown apiVersion "cilium.io/v3"`},
 		"no name":             {"apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nspec: {endpointSelector: {}, egress: [{}]}", "no metadata.name"},
 		"bad name":            {strings.Replace(in("endpointSelector: {}\negress: [{}]"), "name: p", `name: "a\u001b[31m"`, 1), "control characters"},
+		"bidi":                {in("endpointSelector: {matchLabels: {a: \"b\\u202e\"}}\negress: [{}]"), "control characters"},
 		"no spec":             {"apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}", "no spec"},
 		"no selector":         {in("egress: [{}]"), "no endpointSelector"},
 		"both selectors":      {in("endpointSelector: {}\nnodeSelector: {}\negress: [{}]"), "only one of them is allowed"},

@@ -142,7 +142,7 @@ func newMatcher(s *Selector, namespace string) matcher {
 		m.requirements = append(m.requirements, r)
 		m.host = m.host || r.source == sourceReserved || r.source == sourceSystemd
 		m.reserved = m.reserved || r.source == sourceReserved
-		if m.reserved || (r.key == namespaceKey && (r.source == sourceK8s || r.source == sourceAny)) {
+		if m.reserved || r.key == namespaceKey {
 			m.namespace = ""
 		}
 	}
@@ -213,16 +213,18 @@ func newLabels(namespace string, host bool, values map[string]string) *labels {
 		_, key := splitKey(k)
 		l.any[key] = append(l.any[key], values[k])
 	}
-	if namespace != "" && len(l.any[namespaceKey]) == 0 {
+	// The namespace is what the runtime says, whatever labels a container has.
+	delete(l.any, namespaceKey)
+	if namespace != "" {
 		l.any[namespaceKey] = []string{namespace}
 	}
 	return l
 }
 
 // has tells whether a label is there, with one of values unless that is nil. The
-// namespace is a label of Kubernetes wherever it comes from.
+// namespace is a label wherever it comes from.
 func (l *labels) has(source, key string, values []string) bool {
-	if source == sourceAny || (source == sourceK8s && key == namespaceKey) {
+	if source == sourceAny || key == namespaceKey {
 		found := l.any[key]
 		return len(found) > 0 && (values == nil ||
 			slices.ContainsFunc(found, func(v string) bool { return slices.Contains(values, v) }))

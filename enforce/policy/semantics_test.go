@@ -15,7 +15,7 @@ func hostOf() []Workload {
 		{Cgroup: 3, Name: "web-1", Namespace: "shop", Labels: map[string]string{"container:app": "web", "container:id": "1"}, Addrs: addr("172.17.0.3")},
 		{Cgroup: 4, Name: "web-2", Namespace: "shop", Labels: map[string]string{"container:app": "web", "container:id": "2"}, Addrs: addr("172.17.0.4")},
 		{Cgroup: 5, Name: "db", Namespace: "shop", Labels: map[string]string{"container:app": "db", "container:weir.dev/port.mysql": "3306"}, Addrs: addr("172.17.0.5")},
-		{Cgroup: 6, Name: "other", Namespace: "blog", Labels: map[string]string{"container:app": "web"}, Addrs: addr("172.17.0.6")},
+		{Cgroup: 6, Name: "other", Namespace: "blog", Labels: map[string]string{"container:app": "web", "container:io.kubernetes.pod.namespace": "shop"}, Addrs: addr("172.17.0.6")},
 	}
 }
 

@@ -158,11 +158,17 @@ func (d *decoder) text(n *yaml.Node, what string) string {
 		d.errorf(at, "%s must be text, not %s%s", what, kindOf(n), hint)
 		return ""
 	}
-	if strings.ContainsFunc(n.Value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+	if strings.ContainsFunc(n.Value, misleads) {
 		d.errorf(at, "%s has control characters in it", what)
 		return ""
 	}
 	return n.Value
+}
+
+// misleads tells whether a character does something to a screen: names and
+// labels are shown.
+func misleads(r rune) bool {
+	return (unicode.IsControl(r) && r != '\n' && r != '\t') || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // word reads a string that is one of some.
