@@ -92,7 +92,7 @@ func (c *Contact) traffic(s *Side, r *flow.Record, room *room) bool {
 	}
 	add(&t.Sent, r.Delta.Sent.Payload)
 	add(&t.Received, r.Delta.Received.Payload)
-	if len(*to) > maxServices {
+	if len(*to) > maxServices || s.Service.Any && len(*to) > 1 {
 		narrow(*to)
 	}
 	return true

@@ -101,8 +101,9 @@ func narrow(services map[Service]*Traffic) {
 	ports := map[flow.Protocol]int{}
 	for s := range services {
 		if s.Any {
-			ports[s.Protocol] = maxServices
-		} else if s.Protocol.HasPorts() {
+			ports[s.Protocol] += maxServices
+		}
+		if s.Protocol.HasPorts() {
 			ports[s.Protocol]++
 		}
 	}

@@ -232,20 +232,46 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// TestOrderBeyondBounds is the same for what is put together.
+// TestOrderBeyondBounds is the same for what is put together: addresses, ports, and
+// the ports of addresses, one of which has too many by itself.
 func TestOrderBeyondBounds(t *testing.T) {
-	var records []flow.Record
 	w := flowtest.Local(flowtest.Service(11, "shop", "web", 1), 40000)
-	for i := range uint64(2 * maxAddresses) {
-		a := netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)})
-		records = append(records, flowtest.Flow(i, flow.TCP, w, flow.Endpoint{Addr: netip.AddrPortFrom(a, uint16(i%100))})...)
-	}
-	want := encoded(t, learn(t, records))
-	for seed := range uint64(5) {
-		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
-		if got := encoded(t, learn(t, records)); !bytes.Equal(got, want) {
-			t.Fatalf("seed %d:\n%s\nwant\n%s", seed, got, want)
+	for _, ports := range []uint64{10, 100} {
+		var records []flow.Record
+		to := func(a [4]byte, port uint64) {
+			server := flow.Endpoint{Addr: netip.AddrPortFrom(netip.AddrFrom4(a), uint16(port))}
+			records = append(records, flowtest.Flow(uint64(len(records)), flow.TCP, w, server)...)
 		}
+		for i := range uint64(2 * maxAddresses) {
+			to([4]byte{203, 0, byte(i >> 8), byte(i)}, 1+i%ports)
+		}
+		for i := range uint64(maxServices + 5) {
+			to([4]byte{203, 1, 0, 0}, 2000+i)
+		}
+		want := encoded(t, learn(t, records))
+		for seed := range uint64(5) {
+			if slices.Reverse(records); seed > 0 { // at first the one with too many comes first
+				rand.New(rand.NewPCG(seed, 1)).Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+			}
+			if got := encoded(t, learn(t, records)); !bytes.Equal(got, want) {
+				t.Fatalf("%d ports, seed %d:\n%s\nwant\n%s", ports, seed, got, want)
+			}
+		}
+	}
+}
+
+// A port that is any takes the others in, whichever came first.
+func TestAnyTakesOthersIn(t *testing.T) {
+	w, unit := flowtest.Local(flowtest.Service(11, "shop", "web", 1), 1), flowtest.Unit(41, "docker.service")
+	own := flow.Endpoint{Addr: netip.MustParseAddrPort("127.0.0.11:53"), Workload: unit, Seen: true}
+	resolver := flowtest.Flow(1, flow.UDP, w, own)
+	for i := range resolver {
+		resolver[i].Flow.ServerXlated = netip.MustParseAddrPort("127.0.0.11:41234")
+	}
+	clock := flowtest.Flow(2, flow.UDP, w, flowtest.Local(unit, 123))
+	want := encoded(t, learn(t, slices.Concat(resolver, clock)))
+	if got := encoded(t, learn(t, slices.Concat(clock, resolver))); !bytes.Equal(got, want) {
+		t.Errorf("the clock first:\n%s\nthe resolver first:\n%s", got, want)
 	}
 }
 
