@@ -40,8 +40,8 @@ type Player struct {
 
 // Play starts a role on the host and returns when it is ready: a server
 // listens, a client that was told to wait has had its exchange. It ends with
-// the test, or by Stop.
-func (h *Host) Play(spec role.Spec) *Player {
+// the test, or by Stop. Files are its file descriptors from 3 on.
+func (h *Host) Play(spec role.Spec, files ...*os.File) *Player {
 	t := h.lab.t
 	t.Helper()
 	text, err := json.Marshal(spec)
@@ -54,6 +54,7 @@ func (h *Host) Play(spec role.Spec) *Player {
 	}
 	cmd := h.Command(self)
 	cmd.Env = append(os.Environ(), roleEnv+"="+string(text))
+	cmd.ExtraFiles = files
 	p := play(t, fmt.Sprintf("%s on %s", spec.Role, h.Name), cmd.Cmd, cmd.Start)
 	p.PID = cmd.Process.Pid
 	p.locate(h.V4, h.V6)
@@ -61,9 +62,9 @@ func (h *Host) Play(spec role.Spec) *Player {
 }
 
 // Account plays a client to its end and returns its report.
-func (h *Host) Account(spec role.Spec) role.Report {
+func (h *Host) Account(spec role.Spec, files ...*os.File) role.Report {
 	h.lab.t.Helper()
-	return h.Play(spec).Stop()
+	return h.Play(spec, files...).Stop()
 }
 
 // Listen is the address for a server on a host: every address, IPv4 and IPv6,

@@ -59,6 +59,8 @@ func reason(err error) string {
 		return "unreachable"
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return "denied"
+	case errors.Is(err, syscall.ENOBUFS):
+		return "dropped"
 	}
 	return "other"
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +36,10 @@ const (
 	RawTail       Way = "raw-tail"      // a fragment alone, which has no ports
 	RawProtocol   Way = "raw-protocol"  // GRE by a raw socket
 	Ring          Way = "io-uring"      // TCP, connected and sent by io_uring
+	Broadcast     Way = "broadcast"     // UDP to everybody on the host's network
+	Multicast     Way = "multicast"     // UDP to all nodes on eth0's link: RFC 4291 §2.7.1
+	Given         Way = "given"         // TCP, by the socket that is its file descriptor 3
+	Moved         Way = "moved"         // TCP, by a socket that was made before the process went to the cgroup Spec.Behaviour
 )
 
 // sneak sends once by its way; what fails is in the report.
@@ -67,7 +73,18 @@ func sneak(ctx context.Context, s Spec, ready func(string), acc *account) error 
 		RawTail:       func(to, _ netip.AddrPort) error { return raw(to, netip.Addr{}, unix.IPPROTO_UDP, 100) },
 		RawProtocol:   func(to, _ netip.AddrPort) error { return raw(to, netip.Addr{}, unix.IPPROTO_GRE, 0) },
 		Ring:          ringStream,
+		Broadcast:     broadcast,
+		Multicast:     multicast,
+		Given:         func(to, _ netip.AddrPort) error { return connectTell(3, to) },
+		Moved: func(to, _ netip.AddrPort) error {
+			return stream(to, 0, func(int) error {
+				return os.WriteFile(filepath.Join(string(s.Behaviour), "cgroup.procs"), []byte("0"), 0)
+			})
+		},
 	}[s.Way]
+	if !ok {
+		send, ok = frames[s.Way]
+	}
 	if !ok {
 		return fmt.Errorf("way %q: unknown", s.Way)
 	}
@@ -93,7 +110,7 @@ func patient(fd int) error {
 }
 
 func stream(to netip.AddrPort, protocol int, prepare func(fd int) error) error {
-	family, sa := sockaddr(to)
+	family, _ := sockaddr(to)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return err
@@ -107,6 +124,11 @@ func stream(to netip.AddrPort, protocol int, prepare func(fd int) error) error {
 			return err
 		}
 	}
+	return connectTell(fd, to)
+}
+
+func connectTell(fd int, to netip.AddrPort) error {
+	_, sa := sockaddr(to)
 	if err := unix.Connect(fd, sa); err != nil {
 		return err
 	}
@@ -200,6 +222,24 @@ func datagram(connected, to netip.AddrPort, prepare func(fd int) error, size int
 		}
 	}
 	return unix.Sendto(fd, make([]byte, size), 0, sa)
+}
+
+func broadcast(to, _ netip.AddrPort) error {
+	all := to.Addr().As4()
+	all[3] = 255
+	return datagram(netip.AddrPort{}, netip.AddrPortFrom(netip.AddrFrom4(all), to.Port()), func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	}, 64)
+}
+
+func multicast(to, _ netip.AddrPort) error {
+	eth, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return err
+	}
+	return datagram(netip.AddrPort{}, netip.AddrPortFrom(netip.IPv6LinkLocalAllNodes(), to.Port()), func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, eth.Index)
+	}, 64)
 }
 
 func udpAgain(to, other netip.AddrPort) error {
