@@ -59,8 +59,6 @@ var between = []string{keySource, keySourceNS, keyDest, keyDestNS}
 
 func ofBoth(keys ...string) []string { return append(append([]string{}, between...), keys...) }
 
-var peerKeys = []string{keyPeerName, keyPeerNamespace}
-
 // metrics is the table of all that weir sends. It is never changed.
 var metrics = [metricCount]metric{
 	// Of the workload that is their resource.
