@@ -22,7 +22,7 @@ var layers = []layer{
 		"the kernel's edge gives events and knows nothing of what becomes of them; a fingerprint is made where the bytes are, and what one operation is both sides have to know"},
 	{"bpf/native", []string{"collector/l7/ja4", "collector/l7/operation"},
 		"the parsers' test bench; that a digest is enough for a fingerprint is shown there"},
-	{"bpf/enforcer", []string{"enforce/kernel", "enforce/policy", "bpf/lab"},
+	{"bpf/enforcer", []string{"enforce/kernel", "enforce/policy", "bpf/lab", "bpf/lab/role"},
 		"what holds policies takes them compiled, and knows nothing of who made them"},
 	{"enforce/policy", []string{"collector/flow"},
 		"policies are read and compiled without a kernel and without a pipeline"},
