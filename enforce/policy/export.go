@@ -54,12 +54,15 @@ func (e *exporter) refuse(at Pos, format string, args ...any) {
 	e.problems = append(e.problems, Problem{Severity: Error, Pos: at, Policy: e.policy.String(), Text: fmt.Sprintf(format, args...)})
 }
 
+func (e *exporter) warn(at Pos, format string, args ...any) {
+	e.problems = append(e.problems, Problem{Severity: Warning, Pos: at, Policy: e.policy.String(), Text: fmt.Sprintf(format, args...)})
+}
+
 // enforced says that the other program has no audit mode.
 func (e *exporter) enforced(comments []string) []string {
 	for i := range e.policy.Specs {
 		if s := &e.policy.Specs[i]; s.Mode != ModeEnforce {
-			e.problems = append(e.problems, Problem{Severity: Warning, Pos: s.Pos, Policy: e.policy.String(),
-				Text: "mode audit is lost: what is exported is enforced"})
+			e.warn(s.Pos, "mode audit is lost: what is exported is enforced")
 			return append(comments[:len(comments):len(comments)], "In weir this policy is in mode audit; here it is enforced.")
 		}
 	}
@@ -128,6 +131,11 @@ func (e *exporter) ciliumRule(r *RuleSpec, deny bool) {
 				e.refuse(one.Pos, "rules in a denial: Cilium has none")
 			case len(one.Rules.HTTP)+len(one.Rules.DNS) == 0:
 				e.refuse(one.Pos, "%s rules: Cilium has none", one.Rules.protocol())
+			}
+		}
+		for _, p := range one.Ports {
+			if !p.Protocol.hasPorts() {
+				e.warn(one.Pos, "protocol %s: Cilium takes it with --enable-extended-ip-protocols only", p.Protocol)
 			}
 		}
 		for len(one.Ports) > ciliumPorts {

@@ -21,6 +21,13 @@ func TestExportCilium(t *testing.T) {
 	}
 }
 
+func TestExportWarnsOfFlags(t *testing.T) {
+	text, problems := Export(parsed(t, in("mode: enforce\n"+web+"egress: [{toPorts: [{ports: [{protocol: GRE}]}]}]")), FormatCilium)
+	if text == nil || len(problems) != 1 || !strings.Contains(problems.Error(), "warning: protocol GRE: Cilium takes it with") {
+		t.Errorf("%v", problems)
+	}
+}
+
 func TestExportRefuses(t *testing.T) {
 	ns := func(spec string) string { return namespaced(in(web + spec)) }
 	for want, tt := range map[string]struct {
