@@ -33,8 +33,8 @@ func (p *Packets) decode(raw []byte, offset int64) (*Packet, error) {
 	case captureSnapKindSNAP_DROP:
 		pkt.Drop, pkt.HeadOnly = p.names.reason(h.Reason), true
 	}
-	if pkt.PID == 0 {
-		o := p.listeners[listenerKey{pkt.Cgroup, localPort(pkt)}]
+	if listeners := p.listeners.Load(); listeners != nil && pkt.PID == 0 {
+		o := (*listeners)[listenerKey{pkt.Cgroup, localPort(pkt)}]
 		pkt.PID, pkt.Comm = o.pid, o.comm
 	}
 	return pkt, nil

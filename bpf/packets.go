@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -57,7 +58,7 @@ type Packets struct {
 	reader *ringbuf.Reader
 	names  dropTable // of reasons
 
-	listeners map[listenerKey]snapOwner
+	listeners atomic.Pointer[map[listenerKey]snapOwner]
 }
 
 // OpenPackets loads the programs. Errors are of the kinds that Open gives. Close must be
@@ -134,8 +135,7 @@ func (cfg PacketConfig) filter() (f captureSnapFilter, err error) {
 	return f, nil
 }
 
-// start attaches what is not of a single cgroup, and learns whose the sockets are
-// that are there.
+// start attaches what is not of a single cgroup.
 func (p *Packets) start() (err error) {
 	if p.reader, err = ringbuf.NewReader(p.coll.Maps[captureMapSnaps]); err != nil {
 		return fmt.Errorf("open ring of packets: %w", err)
@@ -144,7 +144,7 @@ func (p *Packets) start() (err error) {
 	if err != nil {
 		return explain("attach snap_dropped to tp_btf/kfree_skb", err)
 	}
-	return p.meet()
+	return nil
 }
 
 // meet learns the owners of the sockets that are there already.
@@ -163,7 +163,8 @@ func (p *Packets) meet() error {
 	if err != nil {
 		return explain("read iter/task_file", err)
 	}
-	p.listeners = parseListeners(raw)
+	listeners := parseListeners(raw)
+	p.listeners.Store(&listeners)
 	return nil
 }
 
@@ -191,6 +192,10 @@ func (p *Packets) Attach(cgroup string) (detach func(), err error) {
 			return nil, explain("attach "+h.program+" to cgroup "+cgroup, err)
 		}
 		links = append(links, l)
+	}
+	if err := p.meet(); err != nil {
+		detach()
+		return nil, err
 	}
 	return detach, nil
 }

@@ -58,24 +58,41 @@ static __always_inline bool among_ports(u16 port)
 	return false;
 }
 
+/* The ports are 0 where the packet has none. */
+static __always_inline bool fits(const struct header *h, u16 source, u16 destination)
+{
+	if (wanted.protocol && h->protocol != wanted.protocol)
+		return false;
+	if (wanted.ranges && !in_ranges(h->source) && !in_ranges(h->destination))
+		return false;
+	return !wanted.ports || among_ports(source) || among_ports(destination);
+}
+
 static __always_inline bool is_wanted(struct __sk_buff *skb)
 {
+	struct ports ports = {};
 	struct header h = {};
-	struct ports ports;
 
 	if (!wanted.protocol && !wanted.ports && !wanted.ranges)
 		return true;
 	if (read_header(skb, &h))
 		return false;
-	if (wanted.protocol && h.protocol != wanted.protocol)
+	if (has_ports(h.protocol) && !h.fragment && bpf_skb_load_bytes(skb, h.length, &ports, sizeof(ports)))
 		return false;
-	if (wanted.ranges && !in_ranges(h.source) && !in_ranges(h.destination))
+	return fits(&h, bpf_ntohs(ports.source), bpf_ntohs(ports.destination));
+}
+
+/* The same for the head of a dropped packet. Ports behind options or extensions are not looked for. */
+static __always_inline bool head_wanted(const u8 *data, bool v4)
+{
+	const struct ports *ports = (const void *)(data + (v4 ? 20 : 40));
+	struct header h = {};
+	bool known;
+
+	if (v4 ? read_ipv4(&h, (const void *)data) : read_ipv6(&h, (const void *)data))
 		return false;
-	if (!wanted.ports)
-		return true;
-	if (!has_ports(h.protocol) || h.fragment || bpf_skb_load_bytes(skb, h.length, &ports, sizeof(ports)))
-		return false;
-	return among_ports(bpf_ntohs(ports.source)) || among_ports(bpf_ntohs(ports.destination));
+	known = has_ports(h.protocol) && !h.fragment && h.length == (v4 ? 20 : 40);
+	return fits(&h, known ? bpf_ntohs(ports->source) : 0, known ? bpf_ntohs(ports->destination) : 0);
 }
 
 static __always_inline void fill(struct snap_head *h, struct __sk_buff *skb, u32 captured, u8 kind)
@@ -180,6 +197,7 @@ static __always_inline int own(struct bpf_sock *sk)
 
 	if (!o || o->pid)
 		return 1;
+	o->cookie = bpf_get_socket_cookie(sk);
 	o->pid = bpf_get_current_pid_tgid() >> 32;
 	BPF_CORE_READ_STR_INTO(&o->comm, task, group_leader, comm);
 	return 1;
@@ -293,8 +311,11 @@ int BPF_PROG(snap_dropped, struct sk_buff *skb, void *location, u32 reason)
 	s->head.kind = SNAP_DROP;
 	__builtin_memset(s->head.reserved, 0, sizeof(s->head.reserved));
 	__builtin_memcpy(s->head.comm, o->comm, COMM_LEN);
-	if (bpf_probe_read_kernel(s->data, DROPPED_BYTES, skb->head + skb->network_header))
-		s->head.captured = 0;
+	if (bpf_probe_read_kernel(s->data, DROPPED_BYTES, skb->head + skb->network_header) ||
+	    !head_wanted(s->data, protocol == ETH_P_IP)) {
+		bpf_ringbuf_discard(s, 0);
+		return 0;
+	}
 	submit(s);
 	return 0;
 }

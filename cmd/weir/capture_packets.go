@@ -37,7 +37,7 @@ tshark read. Each packet has a comment with its workload, process, direction and
 verdict: "frame.comment contains verdict=DROPPED" finds what the kernel dropped.
 Packets are taken where they pass the workload's sockets, so that they carry no
 Ethernet header, are named without doubt, and cost nobody else anything. A
-container that starts later is captured from its start on.
+container that starts later is captured from a moment after its start.
 
 Values of one flag are alternatives, different flags must all match. Without
 --workload and --container it is every workload of this host. It stops when it is

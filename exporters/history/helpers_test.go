@@ -57,11 +57,6 @@ func records(first, last int) (out []flow.Record) {
 	return out
 }
 
-// clock is a clock that stands until it is moved.
-type clock struct{ now time.Time }
-
-func (c *clock) read() time.Time { return c.now }
-
 func openAt(t *testing.T, path string, change func(*history.Config)) *history.Store {
 	t.Helper()
 	cfg := history.Config{Path: path, NodeName: "node", Version: "1.0", Now: func() time.Time { return epoch }}
