@@ -27,6 +27,7 @@ func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	if err := e.swap(plan, tables, &r); err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
+	e.devices.straight = nil // who was not ruled before may be now
 	d, err := e.Devices()
 	if err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)

@@ -16,8 +16,9 @@ import (
 
 // devices is where the device program is at work.
 type devices struct {
-	classic bool // the kernel has no tcx, which came with 6.6
-	links   map[device]*tcx
+	classic  bool // the kernel has no tcx, which came with 6.6
+	links    map[device]*tcx
+	straight map[uint64]bool // packet sockets, by inode, that do not go past the devices' hooks
 }
 
 // device is one network device of the host.
@@ -55,6 +56,9 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 			unsure[ns.inode] = true
 			d.Uncovered = append(d.Uncovered, fmt.Sprintf("network namespace %d: %v", ns.inode, err))
 		}
+	}
+	if err := e.straighten(namespaces); err != nil {
+		d.Uncovered = append(d.Uncovered, err.Error())
 	}
 	slices.Sort(d.Uncovered)
 	return d, e.uncover(func(at device) bool { return seen[at] || unsure[at.ns] })

@@ -22,20 +22,11 @@ type namespace struct {
 	path  string
 }
 
-// namespaces finds the network namespaces that workloads have tasks in whose
-// sending rules speak of: all of the host's where rules speak of everyone.
+// namespaces finds the network namespaces of the tasks that rules speak of.
 func (e *Enforcer) namespaces() ([]namespace, error) {
-	everyone, err := e.ruled(uint32(enforceRuleSetSET_EVERYONE))
-	if err != nil {
-		return nil, err
-	}
-	tasks := e.ruledTasks
-	if everyone {
-		tasks = processes
-	}
 	var all []namespace
 	known := map[uint64]bool{}
-	err = tasks(func(id string) {
+	err := e.tasks(deviceRulingRULED_AUDITED, func(id string) {
 		if ns, ok := namespaceOf(id); ok && !known[ns.inode] {
 			known[ns.inode] = true
 			all = append(all, ns)
@@ -55,17 +46,30 @@ func namespaceOf(task string) (namespace, bool) {
 	return namespace{inode, path}, err == nil
 }
 
-// ruled tells whether rules speak of what the workloads of a set send. Those that
+// ruling tells how much rules say of what the workloads of a set send. Those that
 // are held may send nothing.
-func (e *Enforcer) ruled(set uint32) (bool, error) {
+func (e *Enforcer) ruling(set uint32) (deviceRuling, error) {
 	if set == uint32(enforceRuleSetSET_HELD) {
-		return true, nil
+		return deviceRulingRULED_ENFORCED, nil
 	}
 	var ruling uint32
 	if err := e.maps["ruled"].Lookup(set, &ruling); err != nil {
-		return false, fmt.Errorf("read what set %d is: %w", set, err)
+		return 0, fmt.Errorf("read what set %d is: %w", set, err)
 	}
-	return deviceRuling(ruling) != deviceRulingRULED_NOT, nil
+	return deviceRuling(ruling), nil
+}
+
+// tasks calls fn for the tasks whose sets are ruled at least so much: for every
+// process of the host where everyone's is.
+func (e *Enforcer) tasks(least deviceRuling, fn func(id string)) error {
+	everyone, err := e.ruling(uint32(enforceRuleSetSET_EVERYONE))
+	if err != nil {
+		return err
+	}
+	if everyone >= least {
+		return processes(fn)
+	}
+	return e.memberTasks(least, fn)
 }
 
 // processes calls fn for every process of the host.
@@ -84,9 +88,9 @@ func processes(fn func(id string)) error {
 	return err
 }
 
-// ruledTasks calls fn for every task, threads too, of the cgroups whose sets are
-// ruled, as the kernel has them: also those that came since the last plan.
-func (e *Enforcer) ruledTasks(fn func(id string)) error {
+// memberTasks calls fn for every task, threads too, of the cgroups whose own sets
+// are ruled, as the kernel has them: also those that came since the last plan.
+func (e *Enforcer) memberTasks(least deviceRuling, fn func(id string)) error {
 	return filepath.WalkDir(e.cfg.CgroupRoot, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			if err == nil || os.IsNotExist(err) {
@@ -99,7 +103,7 @@ func (e *Enforcer) ruledTasks(fn func(id string)) error {
 		if syscall.Stat(path, &st) != nil || e.maps["members"].Lookup(st.Ino, &m) != nil {
 			return nil
 		}
-		if ruled, err := e.ruled(m.Set); err != nil || !ruled {
+		if ruling, err := e.ruling(m.Set); err != nil || ruling < least {
 			return err
 		}
 		tasks, err := os.ReadFile(filepath.Join(path, "cgroup.threads"))
