@@ -69,6 +69,10 @@ func (l *line) event() (flow.Event, error) {
 		if missing = l.Tally == nil; !missing {
 			ev.Tally, err = l.Tally.decode()
 		}
+	case flow.KindVerdict:
+		if missing = l.Judged == nil; !missing {
+			ev.Judged, err = l.Judged.decode()
+		}
 	default:
 		return ev, wrong(`"k"`, "event of kind %d: unknown to this weir: read the recording with the weir that made it, or a newer one", l.Kind)
 	}
@@ -81,7 +85,7 @@ func (l *line) event() (flow.Event, error) {
 // contents counts the members of which an event has one.
 func (l *line) contents() (n int) {
 	for _, has := range [...]bool{
-		l.Socket != nil, l.Drop != nil, l.Cgroup != nil, l.DNS != nil, l.Workload != nil, l.Exchange != nil, l.Tally != nil,
+		l.Socket != nil, l.Drop != nil, l.Cgroup != nil, l.DNS != nil, l.Workload != nil, l.Exchange != nil, l.Tally != nil, l.Judged != nil,
 	} {
 		if has {
 			n++

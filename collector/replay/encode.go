@@ -34,6 +34,8 @@ func appendEvent(b []byte, ev *flow.Event) ([]byte, error) {
 		l.Exchange = encodeExchange(ev.Exchange)
 	case ev.Tally != nil:
 		l.Tally = encodeTally(ev.Tally)
+	case ev.Judged != nil:
+		l.Judged = encodeJudged(ev.Judged)
 	}
 	raw, err := json.Marshal(&l)
 	return append(b, raw...), err

@@ -59,6 +59,10 @@ func sample() []flow.Event {
 		{Kind: flow.KindExchange, Time: ms(11), Exchange: sampleLookup()},
 		{Kind: flow.KindExchange, Time: ms(12), Exchange: sampleTLS()},
 		{Kind: flow.KindTally, Time: ms(13), CPU: 2, Tally: sampleTally()},
+		{Kind: flow.KindVerdict, Time: ms(13), Judged: sampleJudged()},
+		{Kind: flow.KindVerdict, Time: ms(13), Judged: &flow.Judged{
+			Cgroup: 1, Protocol: flow.UDP, Local: netip.AddrPortFrom(netip.Addr{}, 5), Remote: netip.MustParseAddrPort("[fd00::1]:53"), Port: 53, Count: 1,
+		}},
 		{Kind: flow.KindTally, Time: ms(13), Tally: &flow.Tally{
 			Counted: flow.Counted{Protocol: flow.DNS, Role: flow.RoleClient}, Status: flow.NoAnswer, Count: 1,
 		}},

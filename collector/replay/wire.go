@@ -32,6 +32,7 @@ type line struct {
 	Workload *wireWorkload `json:"workload,omitzero"`
 	Exchange *wireExchange `json:"exchange,omitzero"`
 	Tally    *wireTally    `json:"tally,omitzero"`
+	Judged   *wireJudged   `json:"judged,omitzero"`
 	End      *wireEnd      `json:"end,omitzero"`
 }
 
