@@ -181,25 +181,9 @@ func TestDeviceBypassIsRefused(t *testing.T) {
 func TestDeviceBypassIsTakenBack(t *testing.T) {
 	w := newOccupiedTown(t, false, "client", "server")
 	w.apply(nil)
-	fd, to := -1, &unix.SockaddrLinklayer{Protocol: 0x0008, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
-	if err := w.hosts["client"].Run(func() (err error) {
-		eth0, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		to.Ifindex = eth0.Index
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
-		}
+	send := w.packetSocket("client", "eth0", func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	packet := make([]byte, 28)
-	packet[0], packet[8], packet[9] = 0x45, 64, udp
-	server := w.hosts["server"].V4.As4()
-	copy(packet[16:], server[:])
+	})
 	for _, c := range []struct {
 		set  policy.Set
 		want error
@@ -210,9 +194,54 @@ func TestDeviceBypassIsTakenBack(t *testing.T) {
 	} {
 		// The socket is the test's own: everyone's rules are its.
 		w.apply(map[string]policy.Set{"": c.set})
-		if err := unix.Sendto(fd, packet, 0, to); err != c.want {
+		if err := send("server"); err != c.want {
 			t.Errorf("sent under %+v: %v, want %v", c.set, err, c.want)
 		}
+	}
+}
+
+// packetSocket opens a packet socket of the test's own process in a host's network
+// namespace. What it returns sends an empty UDP datagram to another host.
+func (w *town) packetSocket(host, device string, prepare func(fd int) error) (send func(to string) error) {
+	w.t.Helper()
+	fd, link := -1, &unix.SockaddrLinklayer{Protocol: 0x0008, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	if err := w.hosts[host].Run(func() (err error) {
+		d, err := net.InterfaceByName(device)
+		if err != nil {
+			return err
+		}
+		link.Ifindex = d.Index
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return prepare(fd)
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { unix.Close(fd) })
+	return func(to string) error {
+		packet := make([]byte, 28)
+		packet[0], packet[8], packet[9] = 0x45, 64, udp
+		copy(packet[16:], w.hosts[to].V4.AsSlice())
+		return unix.Sendto(fd, packet, 0, link)
+	}
+}
+
+// A TUN device's frames begin with IP.
+func TestDeviceWithoutEthernet(t *testing.T) {
+	w := newOccupiedTown(t, false, "client", "server", "friend")
+	w.hosts["client"].Wire()
+	send := w.packetSocket("client", "wire0", func(int) error { return nil })
+	w.apply(nil)
+	if err := send("server"); err != nil {
+		t.Errorf("without a policy: %v", err)
+	}
+	w.apply(map[string]policy.Set{"": notToServer(w)})
+	if err := send("server"); err != unix.ENOBUFS {
+		t.Errorf("to the server: %v", err)
+	}
+	if err := send("friend"); err != nil {
+		t.Errorf("to the friend: %v", err)
 	}
 }
 
