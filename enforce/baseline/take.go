@@ -29,6 +29,9 @@ func (t *taker) take(r *flow.Record) {
 		}
 		return
 	}
+	if r.Kind == flow.RecordVerdict {
+		return // what passed has records of its own, and what did not is not to be learned
+	}
 	sides, n := Sides(&r.Flow)
 	for i := range sides[:n] {
 		s := &sides[i]

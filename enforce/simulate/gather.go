@@ -68,7 +68,7 @@ func (g *Gatherer) Consume(_ context.Context, batch []flow.Record) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range batch {
-		if batch[i].Kind != flow.RecordL7 { // of no flow, and not judged
+		if k := batch[i].Kind; k != flow.RecordL7 && k != flow.RecordVerdict { // of no flow, and not judged
 			g.take(&batch[i])
 		}
 	}

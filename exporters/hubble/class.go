@@ -16,6 +16,8 @@ func classOf(r *flow.Record) class {
 	switch {
 	case r.Kind == flow.RecordUpdate:
 		return classUpdate
+	case r.Kind == flow.RecordVerdict && r.Judged == nil:
+		return classNone
 	case r.Kind != flow.RecordL7:
 		return classEvent
 	case r.L7 == nil:

@@ -25,12 +25,33 @@ const policyDrop = "POLICY"
 // meet no policy.
 func decide(r *flow.Record) (d Decision, ok bool) {
 	switch {
+	case r.Judged != nil:
+		return decideJudged(r.Judged), true
 	case r.Verdict == flow.VerdictAudit:
 		return Decision{Action: "audit", Mode: "audit"}, true
 	case r.Verdict == flow.VerdictDropped && r.Drop != nil && strings.HasPrefix(r.Drop.Reason, policyDrop):
 		return Decision{Action: "dropped", Mode: "enforce"}, true
 	}
 	return d, false
+}
+
+// decideJudged is what a policy verdict says. Of several policies that want a rule
+// the first stands for all.
+func decideJudged(j *flow.Judged) Decision {
+	d := Decision{Direction: "egress", Match: "none", Action: "audit", Mode: "audit"}
+	if j.Ingress {
+		d.Direction = "ingress"
+	}
+	if j.Denied {
+		d.Action, d.Mode = "dropped", "enforce"
+	}
+	if len(j.By) > 0 {
+		d.Policy = j.By[0].String()
+	}
+	if j.Rule != "" {
+		d.Match, d.Rule = "l3-l4", j.Rule
+	}
+	return d
 }
 
 // decided counts what a policy said, once: an update or an end of a flow repeats
@@ -58,6 +79,8 @@ func (e *Exporter) decided(r *flow.Record, now time.Time) {
 // verdicts is how many decisions a record tells.
 func verdicts(r *flow.Record) uint64 {
 	switch {
+	case r.Kind == flow.RecordVerdict && r.Judged != nil:
+		return r.Judged.Count
 	case r.Kind == flow.RecordStart:
 		return 1
 	case r.Kind == flow.RecordDrop && r.Drop != nil:

@@ -68,7 +68,11 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	if x := f.ClientXlated.Addr(); x.IsValid() && !reply && x != f.Client.Addr.Addr() {
 		out.IP.SourceXlated = x.WithZone("").String()
 	}
-	setEvent(out, r, dst)
+	if r.Judged != nil {
+		setJudged(out, r.Judged)
+	} else {
+		setEvent(out, r, dst)
+	}
 	setSocket(out, f)
 	return out
 }

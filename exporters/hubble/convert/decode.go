@@ -92,6 +92,11 @@ func (d *Decoder) flow(r *flow.Record, kind string, in *flowpb.Flow, o reader) (
 			Reason: dr.text("reason"), Packets: dr.number("packets"), Bytes: dr.number("bytes"),
 		}
 	}
+	if v, ok := o.object("verdict"); ok {
+		r.Judged = v.judged()
+	} else if r.Kind == flow.RecordVerdict {
+		return errors.New("verdict without what was judged")
+	}
 	src, dst := &f.Client, &f.Server
 	if in.GetIsReply().GetValue() {
 		src, dst = dst, src

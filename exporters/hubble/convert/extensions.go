@@ -49,6 +49,9 @@ func (o *object) flow(r *flow.Record) {
 	if r.Drop != nil {
 		o.object("drop", drop(r.Drop), true)
 	}
+	if r.Judged != nil {
+		o.object("verdict", judged(r.Judged), true)
+	}
 	if (f.ServerXlated != netip.AddrPort{}) {
 		o.text("server_xlated", addrText(f.ServerXlated))
 	}
@@ -61,6 +64,7 @@ func (o *object) flow(r *flow.Record) {
 
 var recordNames = [...]string{
 	flow.RecordStart: "start", flow.RecordUpdate: "update", flow.RecordEnd: "end", flow.RecordDrop: "drop",
+	flow.RecordVerdict: "verdict",
 }
 
 func counters(c flow.Counters) (o object) {

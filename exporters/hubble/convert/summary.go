@@ -10,6 +10,9 @@ import (
 
 // summary is the text that Hubble's clients print in parentheses, verbatim.
 func summary(r *flow.Record) string {
+	if r.Judged != nil {
+		return judgedSummary(r.Judged)
+	}
 	if r.Kind == flow.RecordDrop {
 		return dropSummary(r)
 	}

@@ -31,6 +31,9 @@ func uuid(node string, r *flow.Record) string {
 		b, _ := d.Source.MarshalBinary()
 		h.Write(b)
 	}
+	if j := r.Judged; j != nil { // flow ids begin anew with each daemon
+		h.Write([]byte(j.Rule))
+	}
 	if l := r.L7; l != nil && l.Exchange != nil {
 		h.Write(exchangeID(l.Exchange))
 	}

@@ -69,6 +69,9 @@ func (c *cursor) record(r *flow.Record, b *Batch) {
 	if flags&hasDrop != 0 {
 		r.Drop = c.drop(b)
 	}
+	if r.Kind == flow.RecordVerdict {
+		r.Judged = c.judged(b)
+	}
 }
 
 func (c *cursor) endpoint(e *flow.Endpoint, b *Batch) {

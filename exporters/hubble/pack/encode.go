@@ -78,6 +78,9 @@ func (p *Packer) record(b []byte, r *flow.Record) []byte {
 	if flags&hasDrop != 0 {
 		b = p.drop(b, r.Drop)
 	}
+	if r.Kind == flow.RecordVerdict {
+		b = p.judged(b, r.Judged)
+	}
 	return b
 }
 

@@ -24,7 +24,8 @@ type nameKey struct {
 }
 
 // Add packs r at the end. Nothing of r is changed; its workloads and names are
-// kept by reference. A RecordL7 must have an L7.
+// kept by reference. A RecordL7 must have an L7, a
+// RecordVerdict a Judged.
 func (p *Packer) Add(r *flow.Record) {
 	if p.workloads == nil {
 		p.workloads = make(map[*flow.Workload]uint32)

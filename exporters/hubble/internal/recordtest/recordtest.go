@@ -74,7 +74,7 @@ func New(id uint64, kind flow.RecordKind) flow.Record {
 func Any() *rapid.Generator[flow.Record] { return rapid.OneOf(rapid.Custom(anyRecord), AnyL7()) }
 
 func anyRecord(t *rapid.T) flow.Record {
-	kind := rapid.SampledFrom([]flow.RecordKind{flow.RecordStart, flow.RecordUpdate, flow.RecordEnd, flow.RecordDrop}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]flow.RecordKind{flow.RecordStart, flow.RecordUpdate, flow.RecordEnd, flow.RecordDrop, flow.RecordVerdict}).Draw(t, "kind")
 	proto := rapid.SampledFrom([]flow.Protocol{flow.TCP, flow.UDP, flow.ICMP, flow.ICMPv6, flow.SCTP, flow.IGMP, 47, 112}).Draw(t, "protocol")
 	six := rapid.Bool().Draw(t, "six") || proto == flow.ICMPv6
 	if proto == flow.ICMP || proto == flow.IGMP {
@@ -104,6 +104,9 @@ func anyRecord(t *rapid.T) flow.Record {
 	if rapid.Bool().Draw(t, "xlated") {
 		f.ServerXlated = address(t, "xlatedserver", six, proto.HasPorts())
 		f.ClientXlated = address(t, "xlatedclient", six, proto.HasPorts())
+	}
+	if kind == flow.RecordVerdict {
+		r.Judged = anyJudged(t, six, proto)
 	}
 	if kind == flow.RecordDrop {
 		f.Drops, f.DropReason = rapid.Uint64().Draw(t, "drops"), text(t, "dropreason")

@@ -1,0 +1,133 @@
+package convert
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+
+	"github.com/seed79351815/weir/collector/flow"
+)
+
+// eventPolicyVerdict is Cilium's type for what a policy decided, and the matches
+// are its policy_match_type: pkg/monitor/api.
+const (
+	eventPolicyVerdict = 5
+	matchNone          = 0 // no rule allows it
+	matchL3L4          = 2
+)
+
+// maxRefs bounds the policies of one verdict.
+const maxRefs = 64
+
+// setJudged makes a policy verdict of out, as Cilium tells one.
+func setJudged(out *flowpb.Flow, j *flow.Judged) {
+	out.EventType = &flowpb.CiliumEventType{Type: eventPolicyVerdict}
+	if j.Rule != "" {
+		out.PolicyMatchType = matchL3L4
+	}
+	by := make([]*flowpb.Policy, 0, len(j.By))
+	for _, p := range j.By {
+		by = append(by, &flowpb.Policy{Name: valid(p.Name), Namespace: valid(p.Namespace), Kind: valid(p.Kind)})
+	}
+	out.TrafficDirection = flowpb.TrafficDirection_EGRESS
+	if j.Ingress {
+		out.TrafficDirection, out.IngressDeniedBy = flowpb.TrafficDirection_INGRESS, by
+	} else {
+		out.EgressDeniedBy = by
+	}
+	if j.Denied {
+		out.DropReasonDesc = flowpb.DropReason_POLICY_DENIED
+		//lint:ignore SA1019 deprecated, but old clients read it
+		out.DropReason = uint32(flowpb.DropReason_POLICY_DENIED)
+	}
+}
+
+func judgedSummary(j *flow.Judged) string {
+	what := "would be denied"
+	switch {
+	case j.Ended:
+		what = "connection ended"
+	case j.Denied:
+		what = "denied"
+	}
+	if j.Count != 1 {
+		what += fmt.Sprintf(" %d times", j.Count)
+	}
+	rule := j.Rule
+	if rule == "" {
+		rule = "no rule allows it"
+	}
+	var by []string
+	for _, p := range j.By {
+		by = append(by, p.String())
+	}
+	if len(by) > 0 {
+		what += " by " + strings.Join(by, ", ")
+	}
+	return valid(what + ": " + rule)
+}
+
+func judged(j *flow.Judged) (o object) {
+	o.flag("ingress", j.Ingress)
+	o.flag("denied", j.Denied)
+	o.flag("ended", j.Ended)
+	o.number("cgroup_id", j.Cgroup)
+	o.number("peer_cgroup_id", j.PeerCgroup)
+	o.number("protocol_number", uint64(j.Protocol))
+	o.text("local", hostText(j.Local.Addr()))
+	o.number("local_port", uint64(j.Local.Port()))
+	o.text("remote", hostText(j.Remote.Addr()))
+	o.number("remote_port", uint64(j.Remote.Port()))
+	o.number("port", uint64(j.Port))
+	o.number("pid", uint64(j.PID))
+	o.text("command", j.Comm.String())
+	o.number("count", j.Count)
+	o.text("rule", j.Rule)
+	lists := map[string][]string{}
+	for _, p := range j.By {
+		for key, s := range map[string]string{
+			"policies": p.Name, "namespaces": p.Namespace, "kinds": p.Kind, "modes": p.Mode, "sections": p.Section, "indexes": strconv.Itoa(p.Index),
+		} {
+			lists[key] = append(lists[key], s)
+		}
+	}
+	for _, key := range []string{"policies", "namespaces", "kinds", "modes", "sections", "indexes"} {
+		o.texts(key, lists[key])
+	}
+	return o
+}
+
+func hostText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.WithZone("").String()
+}
+
+func (o reader) judged() *flow.Judged {
+	j := &flow.Judged{
+		Ingress: o.flag("ingress"), Denied: o.flag("denied"), Ended: o.flag("ended"),
+		Cgroup: o.number("cgroup_id"), PeerCgroup: o.number("peer_cgroup_id"), Protocol: flow.Protocol(o.number("protocol_number")),
+		Local:  address(o.text("local"), uint32(o.number("local_port"))),
+		Remote: address(o.text("remote"), uint32(o.number("remote_port"))),
+		Port:   uint16(o.number("port")), PID: uint32(o.number("pid")), Comm: flow.MakeComm(o.text("command")),
+		Count: o.number("count"), Rule: o.text("rule"),
+	}
+	at := func(list []string, i int) string {
+		if i < len(list) {
+			return list[i]
+		}
+		return ""
+	}
+	names, namespaces, kinds := o.texts("policies", maxRefs), o.texts("namespaces", maxRefs), o.texts("kinds", maxRefs)
+	modes, sections, indexes := o.texts("modes", maxRefs), o.texts("sections", maxRefs), o.texts("indexes", maxRefs)
+	for i, name := range names {
+		ref := flow.PolicyRef{Name: name, Namespace: at(namespaces, i), Kind: at(kinds, i), Mode: at(modes, i), Section: at(sections, i)}
+		ref.Index, _ = strconv.Atoi(at(indexes, i)) // 0 where it is none
+		j.By = append(j.By, ref)
+	}
+	return j
+}
