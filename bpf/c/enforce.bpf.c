@@ -8,6 +8,8 @@
 #include "enforce_arrival.h"
 #include "enforce_datagram.h"
 #include "enforce_tcp.h"
+#include "names_datagram.h"
+#include "names_stream.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
@@ -20,11 +22,15 @@ const enum rule_set rule_set_type __attribute__((unused));
 const enum rank rank_type __attribute__((unused));
 const enum verdict verdict_type __attribute__((unused));
 const enum member_flag member_flag_type __attribute__((unused));
+const enum name_loss name_loss_type __attribute__((unused));
+const struct name_state *name_state_type __attribute__((unused));
 
 static __always_inline int packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct regime *r = the_regime();
+	bool stream;
+	int pass;
 
 	if (!sk || !r)
 		return PASS;
@@ -32,9 +38,11 @@ static __always_inline int packet(struct __sk_buff *skb, bool egress)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return PASS;
-	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
-		return segment(skb, sk, egress, r);
-	return converse(skb, sk, r->generation, egress, r->notes);
+	stream = sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM;
+	pass = stream ? segment(skb, sk, egress, r) : converse(skb, sk, r->generation, egress, r->notes);
+	if (pass == DROP || !r->names)
+		return pass;
+	return stream ? watch_stream(skb, sk, egress) : watch_datagram(skb, sk, egress);
 }
 
 SEC("cgroup_skb/egress")
@@ -92,7 +100,9 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 	q.cgroup = p ? p->cgroup : bpf_get_current_cgroup_id();
 	__builtin_memcpy(q.addr, peer->addr, 16);
 	q.port = q.remote_port = peer->port;
-	q.protocol = ctx->protocol == IPPROTO_UDP ? IPPROTO_UDP : ctx->type == SOCK_STREAM ? IPPROTO_TCP : ctx->protocol;
+	q.protocol = ctx->protocol == IPPROTO_UDP ? IPPROTO_UDP
+		     : ctx->type == SOCK_STREAM	  ? IPPROTO_TCP
+						  : ctx->protocol;
 	q.direction = DIRECTION_EGRESS;
 	if (p) {
 		q.pid = p->pid;
@@ -102,6 +112,8 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 		struct talk_key k = {.cookie = bpf_get_socket_cookie(ctx), .peer = *peer, .protocol = IPPROTO_UDP};
 		struct talk fresh = {.role = PARTY_CLIENT}, *t = bpf_map_lookup_elem(&talks, &k);
 
+		if (r->names && peer->port == RESOLVER_PORT)
+			note_resolver(sk, peer);
 		if (t && t->generation == r->generation) {
 			if (p && t->verdict != VERDICT_DENIED)
 				p->sent_under = r->generation;
@@ -110,6 +122,7 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 		if (t && t->role == PARTY_SERVER) /* it answers: that is judged with the packet */
 			return 1;
 		fresh.generation = r->generation;
+		q.since = fresh.since = t ? t->since : seconds_now();
 		may_pass(&q, &a);
 		fresh.verdict = a.verdict;
 		if (a.verdict == VERDICT_HELD)
@@ -123,6 +136,7 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 	if (p) {
 		p->generation = 0; /* another peer than before */
 		p->peer_cgroup = 0;
+		p->since = seconds_now();
 		p->role = PARTY_CLIENT;
 	}
 	return a.verdict != VERDICT_DENIED;
@@ -199,6 +213,7 @@ int BPF_PROG(enforce_state, struct sock *sk, int oldstate, int newstate)
 	if (p) {
 		p->generation = p->peer_cgroup = 0;
 		p->older = 0;
+		p->since = seconds_now();
 		p->role = role;
 	}
 	return 0;

@@ -83,6 +83,7 @@ static __always_inline void arrive(struct cgroup *cgroup)
 	else if (!holds(r))
 		return;
 	m.flags |= MEMBER_CONTAINER;
+	m.owner = id;
 	settle(r, id, &m);
 }
 

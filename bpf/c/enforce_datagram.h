@@ -58,7 +58,7 @@ static __always_inline bool is_icmp(u8 protocol)
 
 /* Judges a conversation that `role` began, or that nobody began yet. */
 static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram *d, const struct party *p,
-				     const struct endpoint *peer, bool egress, u8 role)
+				     const struct endpoint *peer, bool egress, u8 role, u32 since)
 {
 	u16 local = egress ? d->source.port : d->destination.port;
 	struct question q = {};
@@ -69,6 +69,7 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 	q.protocol = d->h.protocol;
 	q.local_port = local;
 	q.remote_port = peer->port;
+	q.since = since;
 	if (role == PARTY_SERVER) {
 		q.direction = DIRECTION_INGRESS;
 		q.port = is_icmp(q.protocol) ? d->icmp_type : local;
@@ -124,7 +125,8 @@ static __noinline int converse(struct __sk_buff *skb, struct bpf_sock *sk, u64 g
 	role = t ? t->role : egress ? PARTY_CLIENT : PARTY_SERVER;
 	fresh.generation = generation;
 	fresh.role = role;
-	fresh.verdict = judge_talk(sk, &d, p, &k.peer, egress, role);
+	fresh.since = t ? t->since : seconds_now();
+	fresh.verdict = judge_talk(sk, &d, p, &k.peer, egress, role, fresh.since);
 	if (fresh.verdict == VERDICT_HELD)
 		return DROP;
 	bpf_map_update_elem(&talks, &k, &fresh, BPF_ANY);

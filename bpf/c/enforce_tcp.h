@@ -95,7 +95,8 @@ static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 	return may_pass(&q, &a) ? PASS : DROP;
 }
 
-static __always_inline void leave_note(struct __sk_buff *skb, struct bpf_sock *sk)
+/* Not inlined: its notes are large, and what comes after needs the stack. */
+static __noinline int leave_note(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct endpoint source = {}, destination = {};
 	bool syn;
@@ -103,6 +104,7 @@ static __always_inline void leave_note(struct __sk_buff *skb, struct bpf_sock *s
 
 	if (read_ends(skb, &source, &destination, &seq, &syn) && syn)
 		note_syn(seq, bpf_sk_cgroup_id(sk), &source, &destination);
+	return 0;
 }
 
 /* The client's note is under its initial sequence number, which this end's books still tell. */
@@ -159,6 +161,7 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 	}
 	if (p) {
 		q.pid = p->pid;
+		q.since = p->since;
 		__builtin_memcpy(q.comm, p->comm, 16);
 	}
 	pass = may_pass(&q, &a);

@@ -2,7 +2,7 @@
 /* The decision: one for audit and enforcement, for every hook. */
 #pragma once
 
-#include "rule.h"
+#include "known.h"
 #include <bpf/bpf_endian.h>
 
 /* What is asked: may this workload speak to this peer, or be spoken to by it? */
@@ -19,6 +19,8 @@ struct question {
 	u8 noted; /* a client of this host would have left a note */
 	u8 reserved[3];
 	u8 comm[16];
+	u32 since; /* when it began: names that were known then count; 0 for now */
+	u32 reserved2;
 };
 
 struct answer {
@@ -71,27 +73,63 @@ static __always_inline u32 identity_of_peer(const struct question *q)
 	return m ? m->identity : IDENTITY_UNKNOWN;
 }
 
-/* Adds what the set says about one of the peer's identities. */
-static __always_inline void consult(void *set, const struct question *q, u32 peer, struct answer *a)
+/* Adds what the set says about one of the peer's identities, from a rank on. */
+static __always_inline void consult(void *set, const struct question *q, u32 peer, u32 least, struct answer *a)
 {
 	struct rule_key k = {
-		.bits = RULE_BITS,
-		.peer = peer,
-		.direction = q->direction,
-		.protocol = q->protocol,
-		.port = bpf_htons(q->port),
+	    .bits = RULE_BITS,
+	    .peer = peer,
+	    .direction = q->direction,
+	    .protocol = q->protocol,
+	    .port = bpf_htons(q->port),
 	};
 	struct rule_value *v = bpf_map_lookup_elem(set, &k);
 
 	if (!v)
 		return;
-	if (v->enforced > a->enforced) {
+	if (v->enforced >= least && v->enforced > a->enforced) {
 		a->enforced = v->enforced;
 		a->enforced_rule = v->enforced_rule;
 	}
-	if (v->audited > a->audited) {
+	if (v->audited >= least && v->audited > a->audited) {
 		a->audited = v->audited;
 		a->audited_rule = v->audited_rule;
+	}
+}
+
+/*
+ * Whoever runs a name's servers says which addresses it has. They must not say
+ * that it is this machine, or its link: for these a name never opens anything.
+ */
+static __always_inline bool closed_to_names(const u8 *addr, u32 peer)
+{
+	const u64 *a = (const void *)addr;
+
+	if (peer == IDENTITY_HOST || is_loopback(addr))
+		return true;
+	if (is_v4(addr))
+		return addr[12] == 0 || addr[12] >= 224 || (addr[12] == 169 && addr[13] == 254);
+	return (!a[0] && !a[1]) || addr[0] == 0xff || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80);
+}
+
+/* Adds what the set says about the names that the peer's address has for the workload. */
+static __always_inline void consult_names(void *set, const struct question *q, u64 owner, struct answer *a)
+{
+	struct known_key k = {.owner = owner};
+	u32 since = q->since ? q->since : seconds_now();
+	u32 least = closed_to_names(q->addr, a->peer) ? RANK_DENY : RANK_NONE;
+	struct known_names *names;
+
+	__builtin_memcpy(k.addr, q->addr, 16);
+	names = bpf_map_lookup_elem(&known, &k);
+	if (!names)
+		return;
+#pragma clang loop unroll(disable)
+	for (u32 n = 0; n < NAMES_AT_ONCE; n++) {
+		u64 slot = names->slots[n];
+
+		if (slot && (u32)slot >= since)
+			consult(set, q, slot >> 32, least, a);
 	}
 }
 
@@ -103,8 +141,9 @@ static __always_inline bool refuses(u32 rank)
 /* One table of one set. A set that is not there lets nothing pass: its tables were never filled. */
 static __noinline int judge(const struct question *q, struct answer *a)
 {
+	struct regime *r = the_regime();
 	u32 number = SET_EVERYONE, flags = 0;
-	struct regime *r;
+	u64 owner = q->cgroup;
 	struct member *m;
 	void *set;
 
@@ -113,12 +152,11 @@ static __noinline int judge(const struct question *q, struct answer *a)
 	if (m) {
 		number = m->set;
 		flags = m->flags;
-	} else {
-		r = the_regime();
-		if (!r || r->homeless) {
-			a->verdict = VERDICT_DENIED;
-			return 0;
-		}
+		if (m->owner)
+			owner = m->owner;
+	} else if (!r || r->homeless) {
+		a->verdict = VERDICT_DENIED;
+		return 0;
 	}
 	a->verdict = VERDICT_PASSED;
 	/* Within a network namespace of its own a workload speaks to itself and to those that share
@@ -135,8 +173,10 @@ static __noinline int judge(const struct question *q, struct answer *a)
 		return 0;
 	}
 	a->peer = identity_of_peer(q);
-	consult(set, q, a->peer, a);
-	consult(set, q, IDENTITY_ANY, a);
+	consult(set, q, a->peer, RANK_NONE, a);
+	consult(set, q, IDENTITY_ANY, RANK_NONE, a);
+	if (q->direction == DIRECTION_EGRESS && r && r->names)
+		consult_names(set, q, owner, a);
 	if (refuses(a->enforced)) {
 		a->verdict = VERDICT_DENIED;
 		a->rule = a->enforced_rule;
@@ -151,13 +191,13 @@ static __noinline int judge(const struct question *q, struct answer *a)
 static __noinline int tell(const struct question *q, const struct answer *a)
 {
 	struct verdict_key k = {
-		.cgroup = q->cgroup,
-		.rule = a->rule,
-		.peer = a->peer,
-		.port = q->port,
-		.protocol = q->protocol,
-		.direction = q->direction,
-		.verdict = a->verdict,
+	    .cgroup = q->cgroup,
+	    .rule = a->rule,
+	    .peer = a->peer,
+	    .port = q->port,
+	    .protocol = q->protocol,
+	    .direction = q->direction,
+	    .verdict = a->verdict,
 	};
 	struct verdict_value *v, first = {};
 	struct regime *r;

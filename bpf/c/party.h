@@ -30,6 +30,8 @@ struct party {
 	u8 older; /* than the programs */
 	u8 reserved;
 	u8 comm[16];
+	u32 since; /* the second of CLOCK_BOOTTIME in which the connection began; 0 where that is unknown */
+	u32 reserved2;
 };
 
 struct {
@@ -83,7 +85,8 @@ struct talk {
 	u64 generation;
 	u8 role;
 	u8 verdict;
-	u8 reserved[6];
+	u8 reserved[2];
+	u32 since; /* the second of CLOCK_BOOTTIME in which it began */
 };
 
 struct {
@@ -115,7 +118,8 @@ static __always_inline bool same_end(const struct endpoint *a, const struct endp
 static __always_inline void note_syn(u32 seq, u64 cgroup, const struct endpoint *source,
 				     const struct endpoint *destination)
 {
-	struct syn_note n = {.cgroup = cgroup, .time = bpf_ktime_get_ns(), .source = *source, .destination = *destination};
+	struct syn_note n = {
+	    .cgroup = cgroup, .time = bpf_ktime_get_ns(), .source = *source, .destination = *destination};
 
 	bpf_map_update_elem(&syn_notes, &seq, &n, BPF_ANY);
 }

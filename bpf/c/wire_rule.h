@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 2
+#define RULE_ABI 3
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -64,6 +64,7 @@ struct member {
 	u32 set;
 	u32 flags;
 	u32 reserved;
+	u64 owner; /* the cgroup that it was given to: the same for all below */
 };
 
 struct container_id {
@@ -122,12 +123,13 @@ struct verdict_value {
 };
 
 struct regime {
-	u64 generation;	 /* whatever was decided under another one is decided again */
-	u64 alive;	 /* when the daemon last said so, CLOCK_BOOTTIME ns */
-	u64 patience;	 /* so long after that it is taken for gone, ns */
-	u64 lost;	 /* verdicts that `verdicts` had no room for */
-	u64 homeless;	 /* cgroups that `members` had no room for: they may do nothing, nor may others that are not there */
-	u32 hold;	 /* while the daemon lives, a container without a name is held */
+	u64 generation; /* whatever was decided under another one is decided again */
+	u64 alive;	/* when the daemon last said so, CLOCK_BOOTTIME ns */
+	u64 patience;	/* so long after that it is taken for gone, ns */
+	u64 lost;	/* verdicts that `verdicts` had no room for */
+	u64 homeless; /* cgroups that `members` had no room for: they may do nothing, nor may others that are not there
+		       */
+	u32 hold;     /* while the daemon lives, a container without a name is held */
 	u32 hold_orphan; /* and also when it is gone */
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
 	u32 names;	 /* some set has rules of names */

@@ -44,9 +44,11 @@ type prepared struct {
 	maps    []*ebpf.Map // nil where the place has it already
 	slots   []uint32
 	digests [][32]byte
+	names   *preparedNames
 }
 
 func (p *prepared) close() {
+	p.names.close()
 	for _, m := range p.maps {
 		if m != nil {
 			m.Close()
@@ -66,6 +68,9 @@ func (e *Enforcer) prepare(t *policy.Tables, r *kernel.Report) (_ *prepared, err
 	}
 	if len(t.Sets) == 0 {
 		return nil, errors.New("a plan without a set for everyone")
+	}
+	if p.names, err = e.names.prepare(t.Names); err != nil {
+		return nil, err
 	}
 	claimed := e.sets.copy()
 	for i, s := range t.Sets {
@@ -112,6 +117,9 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if err := e.addresses.forget(addresses); err != nil {
 		return fmt.Errorf("take out an address: %w", err)
 	}
+	if err := e.names.put(e.maps["patterns"], tables.names); err != nil {
+		return err
+	}
 	used := map[uint32]bool{}
 	for i, m := range tables.maps {
 		used[tables.slots[i]] = true
@@ -153,6 +161,7 @@ func (e *Enforcer) declare(plan *kernel.Plan) {
 	atomic.StoreUint32(&r.HoldOrphan, flag(plan.HoldOrphans))
 	// Who has not been asked who they are cannot be told later: notes are always left.
 	atomic.StoreUint32(&r.Notes, 1)
+	atomic.StoreUint32(&r.Names, flag(len(plan.Tables.Names) > 0))
 	r.alive()
 	r.next()
 }

@@ -27,8 +27,11 @@ const (
 	deviceMapAddresses         = "addresses"
 	deviceMapContainers        = "containers"
 	deviceMapDatagramNotes     = "datagram_notes"
+	deviceMapKnown             = "known"
 	deviceMapMembers           = "members"
+	deviceMapNameLosses        = "name_losses"
 	deviceMapParties           = "parties"
+	deviceMapPatterns          = "patterns"
 	deviceMapRegimes           = "regimes"
 	deviceMapRuled             = "ruled"
 	deviceMapSets              = "sets"
@@ -95,8 +98,11 @@ type deviceMapSpecs struct {
 	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
 	Containers    *ebpf.MapSpec `ebpf:"containers"`
 	DatagramNotes *ebpf.MapSpec `ebpf:"datagram_notes"`
+	Known         *ebpf.MapSpec `ebpf:"known"`
 	Members       *ebpf.MapSpec `ebpf:"members"`
+	NameLosses    *ebpf.MapSpec `ebpf:"name_losses"`
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
+	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
 	Ruled         *ebpf.MapSpec `ebpf:"ruled"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
@@ -135,8 +141,11 @@ type deviceMaps struct {
 	Addresses     *ebpf.Map `ebpf:"addresses"`
 	Containers    *ebpf.Map `ebpf:"containers"`
 	DatagramNotes *ebpf.Map `ebpf:"datagram_notes"`
+	Known         *ebpf.Map `ebpf:"known"`
 	Members       *ebpf.Map `ebpf:"members"`
+	NameLosses    *ebpf.Map `ebpf:"name_losses"`
 	Parties       *ebpf.Map `ebpf:"parties"`
+	Patterns      *ebpf.Map `ebpf:"patterns"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
 	Ruled         *ebpf.Map `ebpf:"ruled"`
 	Sets          *ebpf.Map `ebpf:"sets"`
@@ -150,8 +159,11 @@ func (m *deviceMaps) Close() error {
 		m.Addresses,
 		m.Containers,
 		m.DatagramNotes,
+		m.Known,
 		m.Members,
+		m.NameLosses,
 		m.Parties,
+		m.Patterns,
 		m.Regimes,
 		m.Ruled,
 		m.Sets,

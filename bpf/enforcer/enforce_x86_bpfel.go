@@ -33,12 +33,24 @@ const (
 	enforceIdentityIDENTITY_UNKNOWN enforceIdentity = 3
 )
 
+type enforceKnownKey struct {
+	_     structs.HostLayout
+	Owner uint64
+	Addr  [16]uint8
+}
+
+type enforceKnownNames struct {
+	_     structs.HostLayout
+	Slots [8]uint64
+}
+
 type enforceMember struct {
 	_        structs.HostLayout
 	Identity uint32
 	Set      uint32
 	Flags    uint32
 	Reserved uint32
+	Owner    uint64
 }
 
 type enforceMemberFlag uint32
@@ -48,6 +60,29 @@ const (
 	enforceMemberFlagMEMBER_INHERITED   enforceMemberFlag = 2
 	enforceMemberFlagMEMBER_CONTAINER   enforceMemberFlag = 4
 )
+
+type enforceNameLoss uint32
+
+const (
+	enforceNameLossNAME_UNASKED    enforceNameLoss = 0
+	enforceNameLossNAME_LATE       enforceNameLoss = 1
+	enforceNameLossNAME_FORGED     enforceNameLoss = 2
+	enforceNameLossNAME_TRUNCATED  enforceNameLoss = 3
+	enforceNameLossNAME_TOO_LONG   enforceNameLoss = 4
+	enforceNameLossNAME_UNREADABLE enforceNameLoss = 5
+	enforceNameLossNAME_BUSY       enforceNameLoss = 6
+	enforceNameLossNAME_CROWDED    enforceNameLoss = 7
+	enforceNameLossNAME_FULL       enforceNameLoss = 8
+	enforceNameLossNAME_STREAM     enforceNameLoss = 9
+	enforceNameLossNAME_LOSSES     enforceNameLoss = 10
+)
+
+type enforceNameState struct {
+	_        structs.HostLayout
+	Next     [39]uint32
+	Names    uint32
+	Identity [8]uint32
+}
 
 type enforceRank uint32
 
@@ -136,11 +171,19 @@ type enforceVerdictValue struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	enforceMapAddresses        = "addresses"
+	enforceMapAsked            = "asked"
 	enforceMapContainers       = "containers"
 	enforceMapDatagramNotes    = "datagram_notes"
+	enforceMapForged           = "forged"
+	enforceMapKnown            = "known"
 	enforceMapMembers          = "members"
+	enforceMapNameLosses       = "name_losses"
+	enforceMapNameRooms        = "name_rooms"
+	enforceMapNameStreams      = "name_streams"
 	enforceMapParties          = "parties"
+	enforceMapPatterns         = "patterns"
 	enforceMapRegimes          = "regimes"
+	enforceMapResolvers        = "resolvers"
 	enforceMapSets             = "sets"
 	enforceMapSynNotes         = "syn_notes"
 	enforceMapTalks            = "talks"
@@ -157,6 +200,8 @@ const (
 	enforceProgEnforceState    = "enforce_state"
 	enforceVarIdentityType     = "identity_type"
 	enforceVarMemberFlagType   = "member_flag_type"
+	enforceVarNameLossType     = "name_loss_type"
+	enforceVarNameStateType    = "name_state_type"
 	enforceVarRankType         = "rank_type"
 	enforceVarRuleKeyType      = "rule_key_type"
 	enforceVarRuleSetType      = "rule_set_type"
@@ -223,11 +268,19 @@ type enforceProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type enforceMapSpecs struct {
 	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
+	Asked         *ebpf.MapSpec `ebpf:"asked"`
 	Containers    *ebpf.MapSpec `ebpf:"containers"`
 	DatagramNotes *ebpf.MapSpec `ebpf:"datagram_notes"`
+	Forged        *ebpf.MapSpec `ebpf:"forged"`
+	Known         *ebpf.MapSpec `ebpf:"known"`
 	Members       *ebpf.MapSpec `ebpf:"members"`
+	NameLosses    *ebpf.MapSpec `ebpf:"name_losses"`
+	NameRooms     *ebpf.MapSpec `ebpf:"name_rooms"`
+	NameStreams   *ebpf.MapSpec `ebpf:"name_streams"`
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
+	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
+	Resolvers     *ebpf.MapSpec `ebpf:"resolvers"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
@@ -240,6 +293,8 @@ type enforceMapSpecs struct {
 type enforceVariableSpecs struct {
 	IdentityType   *ebpf.VariableSpec `ebpf:"identity_type"`
 	MemberFlagType *ebpf.VariableSpec `ebpf:"member_flag_type"`
+	NameLossType   *ebpf.VariableSpec `ebpf:"name_loss_type"`
+	NameStateType  *ebpf.VariableSpec `ebpf:"name_state_type"`
 	RankType       *ebpf.VariableSpec `ebpf:"rank_type"`
 	RuleKeyType    *ebpf.VariableSpec `ebpf:"rule_key_type"`
 	RuleSetType    *ebpf.VariableSpec `ebpf:"rule_set_type"`
@@ -268,11 +323,19 @@ func (o *enforceObjects) Close() error {
 // It can be passed to loadEnforceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type enforceMaps struct {
 	Addresses     *ebpf.Map `ebpf:"addresses"`
+	Asked         *ebpf.Map `ebpf:"asked"`
 	Containers    *ebpf.Map `ebpf:"containers"`
 	DatagramNotes *ebpf.Map `ebpf:"datagram_notes"`
+	Forged        *ebpf.Map `ebpf:"forged"`
+	Known         *ebpf.Map `ebpf:"known"`
 	Members       *ebpf.Map `ebpf:"members"`
+	NameLosses    *ebpf.Map `ebpf:"name_losses"`
+	NameRooms     *ebpf.Map `ebpf:"name_rooms"`
+	NameStreams   *ebpf.Map `ebpf:"name_streams"`
 	Parties       *ebpf.Map `ebpf:"parties"`
+	Patterns      *ebpf.Map `ebpf:"patterns"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
+	Resolvers     *ebpf.Map `ebpf:"resolvers"`
 	Sets          *ebpf.Map `ebpf:"sets"`
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
@@ -282,11 +345,19 @@ type enforceMaps struct {
 func (m *enforceMaps) Close() error {
 	return _EnforceClose(
 		m.Addresses,
+		m.Asked,
 		m.Containers,
 		m.DatagramNotes,
+		m.Forged,
+		m.Known,
 		m.Members,
+		m.NameLosses,
+		m.NameRooms,
+		m.NameStreams,
 		m.Parties,
+		m.Patterns,
 		m.Regimes,
+		m.Resolvers,
 		m.Sets,
 		m.SynNotes,
 		m.Talks,
@@ -300,6 +371,8 @@ func (m *enforceMaps) Close() error {
 type enforceVariables struct {
 	IdentityType   *ebpf.Variable `ebpf:"identity_type"`
 	MemberFlagType *ebpf.Variable `ebpf:"member_flag_type"`
+	NameLossType   *ebpf.Variable `ebpf:"name_loss_type"`
+	NameStateType  *ebpf.Variable `ebpf:"name_state_type"`
 	RankType       *ebpf.Variable `ebpf:"rank_type"`
 	RuleKeyType    *ebpf.Variable `ebpf:"rule_key_type"`
 	RuleSetType    *ebpf.Variable `ebpf:"rule_set_type"`

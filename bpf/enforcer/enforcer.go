@@ -31,6 +31,7 @@ type Enforcer struct {
 	inner      *ebpf.MapSpec // of one set of rules
 	regime     *regime
 	sets       slots
+	names      names
 	addresses  *mirror[enforceAddressKey, uint32]
 	containers *mirror[enforceContainerId, enforceMember]
 	devices    devices
@@ -43,7 +44,7 @@ type Enforcer struct {
 var abi = fmt.Sprintf("v%d", ruleABI)
 
 // ruleABI is RULE_ABI of c/wire_rule.h.
-const ruleABI = 2
+const ruleABI = 3
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -72,6 +73,7 @@ func (e *Enforcer) open() error {
 		return fmt.Errorf("read embedded BPF object: %w", err)
 	}
 	e.inner = spec.Maps["sets"].InnerMap
+	e.names.inner = spec.Maps["patterns"].InnerMap
 	dir := e.mapDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("directory for pins: %w", err)
@@ -107,7 +109,7 @@ func (e *Enforcer) open() error {
 
 // isTable tells tables from variables that no program reads.
 func isTable(name string, m *ebpf.MapSpec) bool {
-	return m.Type != ebpf.Array || name == "regimes" || name == "ruled"
+	return m.Type != ebpf.Array && name != "name_rooms" || name == "regimes" || name == "ruled"
 }
 
 func (e *Enforcer) mapDir() string  { return filepath.Join(e.cfg.PinDir, "tables-"+abi) }

@@ -48,12 +48,14 @@ func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer e
 				m.Flags |= uint32(enforceMemberFlagMEMBER_CONTAINER)
 				p.containers[containerKey(container[1])] = *m
 			}
+			m.Owner = st.Ino
 		case parent != nil && (container == nil || parent.Flags&uint32(enforceMemberFlagMEMBER_CONTAINER) != 0):
 			inherited := *parent
 			inherited.Flags |= uint32(enforceMemberFlagMEMBER_INHERITED)
 			m = &inherited
 		case container != nil && newcomer != (enforceMember{}):
 			fresh := newcomer
+			fresh.Owner = st.Ino
 			m = &fresh
 		default:
 			return nil
