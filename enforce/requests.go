@@ -110,15 +110,13 @@ func (m *Manager) Rollback(name string) (Applied, error) {
 	if name != "" {
 		return m.rollbackOne(name)
 	}
-	if len(m.state.History) == 0 {
-		return Applied{}, ErrNothingBefore
-	}
 	current := m.state.current()
 	var before []Stored
-	if n := len(m.state.History); n > 1 {
+	switch n := len(m.state.History); {
+	case n > 1:
 		before = m.state.History[n-2].Policies
-	} else if current.Number > 1 {
-		return Applied{}, ErrNothingBefore // it is forgotten
+	case m.state.Forgotten || len(current.Policies) == 0:
+		return Applied{}, ErrNothingBefore
 	}
 	changed := differences(current.Policies, before)
 	next := m.state.next(m.cfg.Now(), "roll back: "+current.Change, m.restored(before))
@@ -181,10 +179,15 @@ func (m *Manager) rollbackOne(name string) (Applied, error) {
 		done.Changed = []string{name}
 		return done, err
 	}
-	if now == nil {
+	switch {
+	case now == nil:
 		return Applied{}, err
+	case m.state.Forgotten:
+		return Applied{}, fmt.Errorf("policy %q: %w", name, ErrNothingBefore)
 	}
-	return Applied{}, fmt.Errorf("policy %q: %w", name, ErrNothingBefore)
+	done, err := m.change(m.state.next(m.cfg.Now(), "roll back "+name, slices.Delete(policies, at, at+1)))
+	done.Changed = []string{name}
+	return done, err
 }
 
 // differences names what is not the same in two sets of policies.

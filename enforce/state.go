@@ -31,6 +31,8 @@ type Revision struct {
 type state struct {
 	Version int        `json:"version"`
 	History []Revision `json:"history"` // the last one holds
+	// Forgotten says that there were revisions before those: else there was nothing.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
 const (
@@ -50,7 +52,8 @@ func (s *state) current() *Revision {
 func (s *state) next(now time.Time, change string, policies []Stored) *state {
 	slices.SortFunc(policies, compareStored)
 	history := append(slices.Clone(s.History), Revision{s.current().Number + 1, now.UTC(), change, policies})
-	return &state{stateVersion, history[max(0, len(history)-maxHistory):]}
+	over := max(0, len(history)-maxHistory)
+	return &state{stateVersion, history[over:], s.Forgotten || over > 0}
 }
 
 func compareStored(a, b Stored) int {

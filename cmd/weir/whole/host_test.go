@@ -133,6 +133,12 @@ func rootArchive(t testing.TB) *bytes.Buffer {
 // which files are written to, and this test binary as /actor.
 func (h *dockerHost) start(name string, files map[string]string, argv ...string) *container {
 	h.t.Helper()
+	return h.startWith(nil, name, files, argv...)
+}
+
+// startWith is start with options of docker run.
+func (h *dockerHost) startWith(options []string, name string, files map[string]string, argv ...string) *container {
+	h.t.Helper()
 	h.made++
 	c := &container{host: h, name: unique(strconv.Itoa(h.made) + "-" + name), dir: h.t.TempDir()}
 	for file, content := range files {
@@ -156,7 +162,8 @@ func (h *dockerHost) start(name string, files map[string]string, argv ...string)
 			h.t.Error(err)
 		}
 	})
-	if _, err := h.docker(nil, append(append(args, h.image), argv...)...); err != nil {
+	args = append(append(args, options...), h.image)
+	if _, err := h.docker(nil, append(args, argv...)...); err != nil {
 		h.t.Fatal(err)
 	}
 	c.inspect()
