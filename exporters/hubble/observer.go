@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
@@ -25,7 +27,14 @@ type Config struct {
 	Ring     int    // newest records to keep; 0 is DefaultRing
 	NodeName string // of this host, in every flow
 	Version  string // of weir
-	Address  string // where a relay finds this observer: host:port or unix:///path
+
+	// Address and ServerName are where a relay finds this observer and by whose
+	// name it verifies the certificate, as in Peer.
+	Address, ServerName string
+
+	// Peers are the other nodes that a relay is told of. One of NodeName says
+	// of this node what Address and ServerName would.
+	Peers []Peer
 
 	// Health is the pipeline's account of itself: new losses in it are told to
 	// the clients. It is called about once a second, from any goroutine. nil
@@ -54,6 +63,7 @@ type Observer struct {
 	cfg     Config
 	started time.Time
 	losses  *lossLog
+	agent   *agentLog
 
 	mu         sync.Mutex
 	ring       ring
@@ -64,7 +74,7 @@ type Observer struct {
 	scratch    pack.Packer
 
 	requests atomic.Int64  // GetFlows that run
-	slow     atomic.Uint64 // records that followers had no time for
+	slow     atomic.Uint64 // records and events that followers had no time for
 }
 
 var (
@@ -82,10 +92,15 @@ func NewObserver(cfg Config) *Observer {
 	}
 	// Strings that are not UTF-8 do not leave by protobuf.
 	cfg.NodeName, cfg.Version = valid(cfg.NodeName), valid(cfg.Version)
-	return &Observer{
-		cfg: cfg, started: cfg.Now(), ring: newRing(cfg.Ring), losses: newLossLog(cfg.Health),
+	o := &Observer{
+		cfg: cfg, started: cfg.Now(), ring: newRing(cfg.Ring), losses: newLossLog(cfg.Health), agent: newAgentLog(),
 		namespaces: make(map[string]int64),
 	}
+	o.Tell(&flowpb.AgentEvent{
+		Type:         flowpb.AgentEventType_AGENT_STARTED,
+		Notification: &flowpb.AgentEvent_AgentStart{AgentStart: &flowpb.TimeNotification{Time: timestamppb.New(o.started)}},
+	})
+	return o
 }
 
 // Name is the stage of the pipeline.

@@ -2,8 +2,6 @@ package hubble
 
 import (
 	"errors"
-	"fmt"
-	"math"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -24,41 +22,24 @@ func (e *RequestError) Unwrap() error { return e.Err }
 
 // query is a request, checked and ready. It belongs to one goroutine.
 type query struct {
-	want          Want
-	first, follow bool
-	number        uint64 // 0 is no limit
-	since, until  int64  // ns since the Unix epoch
-	filters       *filter.Set
-	allow         []*flowpb.FlowFilter // what filters was made of
-	mask          *mask
-	conv          *convert.Converter
+	window
+	want    Want
+	filters *filter.Set
+	allow   []*flowpb.FlowFilter // what filters was made of
+	mask    *mask
+	conv    *convert.Converter
 }
 
 func newQuery(cfg *Config, req *observerpb.GetFlowsRequest) (q *query, err error) {
-	q = &query{
-		first: req.GetFirst(), follow: req.GetFollow(), number: req.GetNumber(), since: math.MinInt64, until: math.MaxInt64,
-		conv: convert.New(cfg.NodeName, cfg.Version),
-	}
-	if q.first && q.follow {
-		return nil, &RequestError{errors.New("first cannot be specified with follow")}
+	q = &query{conv: convert.New(cfg.NodeName, cfg.Version)}
+	if q.window, err = newWindow(req); err != nil {
+		return nil, err
 	}
 	if q.want, err = parseWant(req.GetExtensions()); err != nil {
 		return nil, &RequestError{err}
 	}
 	if q.want.Snapshot && cfg.Live == nil {
 		return nil, &RequestError{errors.New("request's extensions: this server has no snapshot of living flows")}
-	}
-	if t := req.GetSince(); t != nil {
-		if err := t.CheckValid(); err != nil {
-			return nil, &RequestError{fmt.Errorf("since: %w", err)}
-		}
-		q.since = t.AsTime().UnixNano()
-	}
-	if t := req.GetUntil(); t != nil {
-		if err := t.CheckValid(); err != nil {
-			return nil, &RequestError{fmt.Errorf("until: %w", err)}
-		}
-		q.until = t.AsTime().UnixNano()
 	}
 	if q.filters, err = filter.Compile(req.GetWhitelist(), req.GetBlacklist()); err != nil {
 		return nil, &RequestError{err}
@@ -70,13 +51,10 @@ func newQuery(cfg *Config, req *observerpb.GetFlowsRequest) (q *query, err error
 	return q, nil
 }
 
-// hasSince tells whether the request names a time to begin at.
-func (q *query) hasSince() bool { return q.since != math.MinInt64 }
-
 // matches tells whether r is wanted, without making a message of it where that
 // can be told without.
 func (q *query) matches(r *flow.Record) bool {
-	if r.Time < q.since || r.Time > q.until {
+	if !q.holds(r.Time) {
 		return false
 	}
 	return q.filters.Empty() || q.filters.Match(q.conv.Flow(r))
@@ -84,7 +62,7 @@ func (q *query) matches(r *flow.Record) bool {
 
 // message is r as the client gets it; nil when it is not wanted.
 func (q *query) message(r *flow.Record) *flowpb.Flow {
-	if r.Time < q.since || r.Time > q.until {
+	if !q.holds(r.Time) {
 		return nil
 	}
 	f := q.conv.Flow(r)

@@ -63,7 +63,7 @@ func (o *Observer) Serve(ctx context.Context, listeners ...net.Listener) error {
 // caller runs.
 func (o *Observer) Register(srv grpc.ServiceRegistrar) {
 	observerpb.RegisterObserverServer(srv, o)
-	peerpb.RegisterPeerServer(srv, peers{o: o})
+	peerpb.RegisterPeerServer(srv, peerServer{o: o})
 	h := health.NewServer()
 	h.SetServingStatus(healthService, healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(srv, h)
@@ -93,7 +93,11 @@ func (s stoppable) Context() context.Context { return s.ctx }
 
 // GetFlows is Flows for gRPC.
 func (o *Observer) GetFlows(req *observerpb.GetFlowsRequest, srv observerpb.Observer_GetFlowsServer) error {
-	err := o.Flows(srv.Context(), req, srv.Send)
+	return grpcError(o.Flows(srv.Context(), req, srv.Send))
+}
+
+// grpcError is err with the code that a client of gRPC expects.
+func grpcError(err error) error {
 	var wrong *RequestError
 	switch {
 	case errors.As(err, &wrong):
@@ -106,38 +110,9 @@ func (o *Observer) GetFlows(req *observerpb.GetFlowsRequest, srv observerpb.Obse
 	return err
 }
 
-// GetAgentEvents has no events to tell: weir has no Cilium agent. Who follows
-// waits for ever, as with an agent that is idle.
-func (o *Observer) GetAgentEvents(req *observerpb.GetAgentEventsRequest, srv observerpb.Observer_GetAgentEventsServer) error {
-	if req.GetFirst() && req.GetFollow() {
-		return status.Error(codes.InvalidArgument, "first cannot be specified with follow")
-	}
-	if req.GetFollow() {
-		<-srv.Context().Done()
-	}
-	return nil
-}
-
 // GetDebugEvents is not implemented: they are events of Cilium's datapath.
 func (o *Observer) GetDebugEvents(*observerpb.GetDebugEventsRequest, observerpb.Observer_GetDebugEventsServer) error {
 	return status.Error(codes.Unimplemented, "weir has no debug events of Cilium's datapath")
-}
-
-// peers tells a relay of the one node that an observer knows: itself.
-type peers struct {
-	peerpb.UnimplementedPeerServer
-	o *Observer
-}
-
-func (p peers) Notify(_ *peerpb.NotifyRequest, srv peerpb.Peer_NotifyServer) error {
-	err := srv.Send(&peerpb.ChangeNotification{
-		Name: p.o.cfg.NodeName, Address: p.o.cfg.Address, Type: peerpb.ChangeNotificationType_PEER_ADDED,
-	})
-	if err != nil {
-		return fmt.Errorf("tell of peer: %w", err)
-	}
-	<-srv.Context().Done()
-	return nil
 }
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

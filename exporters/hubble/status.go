@@ -26,13 +26,14 @@ func (o *Observer) ServerStatus(context.Context, *observerpb.ServerStatusRequest
 
 func (o *Observer) uptime(now time.Time) uint64 { return uint64(max(0, now.Sub(o.started))) }
 
-// GetNodes lists the one node that an observer knows: itself.
+// GetNodes lists the one node that an observer can answer for: itself.
 func (o *Observer) GetNodes(context.Context, *observerpb.GetNodesRequest) (*observerpb.GetNodesResponse, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	self := o.self()
 	return &observerpb.GetNodesResponse{Nodes: []*observerpb.Node{{
-		Name: o.cfg.NodeName, Version: o.cfg.Version, Address: o.cfg.Address, State: relaypb.NodeState_NODE_CONNECTED,
-		Tls: &observerpb.TLS{}, UptimeNs: o.uptime(o.cfg.Now()),
+		Name: self.Name, Version: o.cfg.Version, Address: self.Address, State: relaypb.NodeState_NODE_CONNECTED,
+		Tls: &observerpb.TLS{Enabled: self.ServerName != "", ServerName: self.ServerName}, UptimeNs: o.uptime(o.cfg.Now()),
 		NumFlows: uint64(o.ring.len()), MaxFlows: uint64(o.cfg.Ring), SeenFlows: o.seen,
 	}}}, nil
 }
