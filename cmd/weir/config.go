@@ -38,6 +38,7 @@ type config struct {
 	hubbleCert    string
 	hubbleKey     string
 	hubbleCA      string
+	hubblePeers   string
 	metricsListen string
 	metricsBudget int
 	otlp          otel.Settings
@@ -93,17 +94,21 @@ func (c *config) daemonFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.socketGroup, "socket-group", "weir", "`group` that may use the control socket, where it exists")
 	c.ring, c.metricsBudget = 65536, 2000
 	intVar(fs, &c.ring, "ring", 1, 1<<24, "newest flows to keep for observe")
-	fs.StringVar(&c.hubbleListen, "hubble-listen", "unix:///run/weir/hubble.sock", "`address` of the Hubble API, unix:///path or host:port; empty for none")
+	c.hubbleListen = "unix:///run/weir/hubble.sock"
+	listVar(fs, &c.hubbleListen, "hubble-listen", "addresses", listenError,
+		"addresses of the Hubble API, unix:///path or host:port, separated by commas; empty for none")
 	fs.StringVar(&c.hubbleCert, "hubble-cert", "", "PEM `file` with the certificate for a Hubble API on host:port")
 	fs.StringVar(&c.hubbleKey, "hubble-key", "", "PEM `file` with its key")
 	fs.StringVar(&c.hubbleCA, "hubble-client-ca", "", "PEM `file` with the authorities of its clients' certificates")
+	listVar(fs, &c.hubblePeers, "hubble-peers", "peers", peersError,
+		"nodes that a Hubble Relay shall read too, [name=]host:port[/server-name] or name=unix:///path, separated by commas")
 	fs.StringVar(&c.metricsListen, "metrics-listen", "127.0.0.1:9934", "`address` of the Prometheus endpoint; empty for none")
 	fs.StringVar(&c.metricsWebConfig, "metrics-web-config", "", "`file` with TLS and basic authentication for the endpoint, as Prometheus's own exporters take it")
 	intVar(fs, &c.metricsBudget, "metrics-budget", 10, 1<<20, "series of each metric")
 	c.otlpFlags(fs)
-	labelsVar(fs, &c.metricsLabels, "metrics-labels", func(s string) error { return labelsError(s, "") },
+	listVar(fs, &c.metricsLabels, "metrics-labels", "labels", func(s string) error { return labelsError(s, "") },
 		"labels to add to both ends of each series: owner, owner_kind, runtime, image, container, label:KEY; separated by commas")
-	labelsVar(fs, &c.metricsOmit, "metrics-omit", func(s string) error { return labelsError("", s) },
+	listVar(fs, &c.metricsOmit, "metrics-omit", "labels", func(s string) error { return labelsError("", s) },
 		"labels to leave empty, such as http_route; separated by commas")
 	c.keptFlags(fs)
 	c.enforceUnknown = unknownAllow

@@ -62,9 +62,14 @@ func (a *app) newDaemon() (*daemon, error) {
 	d.prom = prom.New(prom.Config{
 		Labels: labels, Health: d.health, Budget: a.cfg.metricsBudget, Build: prom.Build{Version: b.Version, Revision: b.Revision, Go: b.Go},
 	})
+	peers, err := hubble.ParsePeers(a.cfg.hubblePeers)
+	if err != nil {
+		listen.close()
+		return nil, fmt.Errorf("peers: %w", err)
+	}
 	d.observer = hubble.NewObserver(hubble.Config{
-		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleListen,
-		Health: d.health, Live: d.living, Past: d.kept.past(),
+		Ring: a.cfg.ring, NodeName: hostName(), Version: "weir " + b.Version, Address: a.cfg.hubbleAddress(listen), ServerName: listen.serverName,
+		Peers: peers, Health: d.health, Live: d.living, Past: d.kept.past(),
 	})
 	if d.learner, err = a.openLearner(); err != nil {
 		listen.close()
@@ -125,9 +130,13 @@ func (d *daemon) serve(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return d.serveControl(gctx) })
-	if d.listen.hubble != nil {
-		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble) })
+	if len(d.listen.hubble) > 0 {
+		g.Go(func() error { return d.observer.Serve(gctx, d.listen.hubble...) })
 	}
+	g.Go(func() error {
+		d.tellEvents(gctx)
+		return nil
+	})
 	if d.listen.metrics != nil {
 		g.Go(func() error {
 			return prom.Serve(gctx, d.listen.metrics, handler, d.app.cfg.metricsWebConfig, d.app.log)

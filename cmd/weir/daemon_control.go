@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -86,12 +87,7 @@ func (d *daemon) status() *control.Status {
 // addresses are where the daemon really listens: a port of 0 has become one.
 func (d *daemon) addresses() control.Listen {
 	l := control.Listen{Socket: d.app.cfg.socket}
-	if d.listen.hubble != nil {
-		l.Hubble = d.app.cfg.hubbleListen
-		if a := d.listen.hubble.Addr(); a.Network() == "tcp" {
-			l.Hubble = a.String()
-		}
-	}
+	l.Hubble = strings.Join(d.app.cfg.hubbleAddresses(d.listen), ",")
 	if d.listen.metrics != nil {
 		l.Metrics = d.listen.metrics.Addr().String()
 	}

@@ -65,7 +65,7 @@ func TestHubbleMutualTLS(t *testing.T) {
 	defer l.close()
 	go func() {
 		for {
-			conn, err := l.hubble.Accept()
+			conn, err := l.hubble[0].Accept()
 			if err != nil {
 				return
 			}
@@ -92,13 +92,36 @@ func TestHubbleMutualTLS(t *testing.T) {
 			}
 			cfg.Certificates = []tls.Certificate{pair}
 		}
-		conn, err := tls.Dial("tcp", l.hubble.Addr().String(), cfg)
+		conn, err := tls.Dial("tcp", l.hubble[0].Addr().String(), cfg)
 		if err == nil {
 			_, err = conn.Read(make([]byte, 1))
 			conn.Close()
 		}
 		if (err == nil) != tc.want {
 			t.Errorf("%s: error %v, let in should be %v", tc.name, err, tc.want)
+		}
+	}
+}
+
+// A relay is told a name that the certificate has.
+func TestServerName(t *testing.T) {
+	ip := []net.IP{net.IPv4(192, 0, 2, 1)}
+	for _, tc := range []struct {
+		names []string
+		ips   []net.IP
+		want  string
+	}{
+		{[]string{"db.example", "web-1.lan"}, ip, "web-1.lan"},
+		{[]string{"*.lan"}, nil, "web-1.lan"},
+		{[]string{"*.default.hubble-grpc.cilium.io"}, ip, "web-1-lan.default.hubble-grpc.cilium.io"},
+		{[]string{"hubble.example", "*.example"}, nil, "hubble.example"},
+		{nil, ip, "192.0.2.1"},
+		{nil, nil, ""},
+	} {
+		cert := &x509.Certificate{DNSNames: tc.names, IPAddresses: tc.ips, Subject: pkix.Name{CommonName: "web-1.lan"}}
+		got, err := serverName(cert, "web-1.lan")
+		if got != tc.want || (err == nil) != (tc.want != "") {
+			t.Errorf("%q %v: %q, %v, want %q", tc.names, tc.ips, got, err, tc.want)
 		}
 	}
 }

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"strings"
 
 	"github.com/seed79351815/weir/exporters/prom"
 )
@@ -15,8 +10,10 @@ import (
 // listeners are where the daemon answers. What is off is nil.
 type listeners struct {
 	control net.Listener
-	hubble  net.Listener
+	hubble  []net.Listener
 	metrics net.Listener
+
+	serverName string // what clients verify the Hubble API's certificate by
 }
 
 // listen opens everything or nothing.
@@ -45,56 +42,8 @@ func (c *config) listenAll(l *listeners) (err error) {
 	return err
 }
 
-func (c *config) listenHubble(l *listeners) (err error) {
-	if c.hubbleListen == "" {
-		return nil
-	}
-	if path, ok := strings.CutPrefix(c.hubbleListen, "unix://"); ok {
-		if path == c.socket {
-			return errors.New("hubble socket: it must not be the control socket; choose another with --hubble-listen")
-		}
-		if l.hubble, err = listenUnix(path, c.socketGroup); err != nil {
-			return fmt.Errorf("hubble %w", err)
-		}
-		return nil
-	}
-	cfg, err := c.hubbleTLS()
-	if err != nil {
-		return fmt.Errorf("hubble %s: %w", c.hubbleListen, err)
-	}
-	plain, err := listenTCP("hubble", "hubble-listen", c.hubbleListen)
-	if err != nil {
-		return err
-	}
-	l.hubble = tls.NewListener(plain, cfg)
-	return nil
-}
-
-// hubbleTLS lets in only clients with a certificate: flows tell who talks to whom.
-func (c *config) hubbleTLS() (*tls.Config, error) {
-	if c.hubbleCert == "" || c.hubbleKey == "" || c.hubbleCA == "" {
-		return nil, errors.New("a network address needs mutual TLS: give --hubble-cert, --hubble-key and --hubble-client-ca, or listen at unix:///path")
-	}
-	cert, err := tls.LoadX509KeyPair(c.hubbleCert, c.hubbleKey)
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
-	pem, err := os.ReadFile(c.hubbleCA)
-	if err != nil {
-		return nil, fmt.Errorf("client authorities: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("client authorities %s: no certificate in it", c.hubbleCA)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"},
-	}, nil
-}
-
 func (l *listeners) close() {
-	for _, x := range []net.Listener{l.control, l.hubble, l.metrics} {
+	for _, x := range append([]net.Listener{l.control, l.metrics}, l.hubble...) {
 		if x != nil {
 			x.Close()
 		}

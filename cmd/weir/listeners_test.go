@@ -53,3 +53,47 @@ func TestListenAllOrNothing(t *testing.T) {
 	}
 	l.close()
 }
+
+// The Hubble API can be at a socket and at network addresses at once.
+func TestHubbleAtManyAddresses(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := pair(t, dir, "server")
+	socket := "unix://" + filepath.Join(dir, "hubble.sock")
+	for _, tc := range []struct {
+		listen, prefix string // prefix of what relays are told
+		addresses      int
+		server         string
+	}{
+		{"", "unix://" + filepath.Join(dir, "weir.sock"), 0, ""},
+		{socket, socket, 1, ""},
+		{socket + ",127.0.0.1:0", "127.0.0.1:", 2, "127.0.0.1"},
+		{"0.0.0.0:0", hostName() + ":", 1, "127.0.0.1"},
+	} {
+		c := config{socket: filepath.Join(dir, "weir.sock"), hubbleListen: tc.listen, hubbleCert: cert, hubbleKey: key, hubbleCA: cert}
+		l, err := c.listen()
+		if err != nil {
+			t.Fatalf("%q: %v", tc.listen, err)
+		}
+		defer l.close()
+		told := c.hubbleAddress(l)
+		if !strings.HasPrefix(told, tc.prefix) || strings.HasSuffix(told, ":0") || l.serverName != tc.server {
+			t.Errorf("%q: a relay is told %q with the name %q", tc.listen, told, l.serverName)
+		}
+		all := c.hubbleAddresses(l)
+		if len(all) != tc.addresses || strings.HasSuffix(strings.Join(all, ","), ":0") {
+			t.Errorf("%q: shown as %q", tc.listen, all)
+		}
+		l.close()
+	}
+	for list, want := range map[string]string{
+		"unix://run":                       "expected unix:// and an absolute path",
+		"unix:///a,":                       "expected unix:///path or host:port",
+		"4244":                             "expected unix:///path or host:port",
+		"unix:///a,10.0.0.1":               "expected unix:///path or host:port",
+		strings.Repeat("a:1,", 16) + "a:1": "17 addresses, at most 16",
+	} {
+		if err := listenError(list); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", list, err, want)
+		}
+	}
+}

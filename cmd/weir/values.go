@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed79351815/weir/cmd/weir/settings"
+	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/prom"
 )
 
@@ -157,12 +158,17 @@ func socketVar(fs *pflag.FlagSet, p *string, name, usage string) {
 // listValue is a value of words separated by commas, which a file may also hold as a list.
 type listValue struct{ value }
 
-func (v listValue) Append(s string) error      { return v.set(v.get() + "," + s) }
+func (v listValue) Append(s string) error {
+	if old := v.get(); old != "" {
+		s = old + "," + s
+	}
+	return v.set(s)
+}
 func (v listValue) Replace(all []string) error { return v.set(strings.Join(all, ",")) }
 func (v listValue) GetSlice() []string         { return strings.Split(v.get(), ",") }
 
-// labelsVar is a flag for names of metrics' labels.
-func labelsVar(fs *pflag.FlagSet, p *string, name string, check func(string) error, usage string) {
+// listVar is a flag for words separated by commas, which check knows.
+func listVar(fs *pflag.FlagSet, p *string, name, typ string, check func(string) error, usage string) {
 	fs.Var(listValue{value{
 		set: func(s string) error {
 			if err := check(s); err != nil {
@@ -172,11 +178,16 @@ func labelsVar(fs *pflag.FlagSet, p *string, name string, check func(string) err
 			return nil
 		},
 		get: func() string { return *p },
-		typ: "labels",
+		typ: typ,
 	}}, name, usage)
 }
 
 func labelsError(more, omit string) error {
 	_, err := prom.ParseLabels(more, omit)
+	return err
+}
+
+func peersError(list string) error {
+	_, err := hubble.ParsePeers(list)
 	return err
 }
