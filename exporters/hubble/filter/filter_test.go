@@ -7,6 +7,7 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/seed79351815/weir/exporters/hubble/filter"
@@ -32,6 +33,15 @@ func sample() *flowpb.Flow {
 		IsReply: wrapperspb.Bool(false), Interface: &flowpb.NetworkInterface{Index: 3, Name: "eth0"},
 		TraceContext: &flowpb.TraceContext{Parent: &flowpb.TraceParent{TraceId: "abc"}}, IpTraceId: &flowpb.IPTraceID{TraceId: 9},
 	}
+}
+
+// swapped is sample from its destination to its source.
+func swapped() *flowpb.Flow {
+	f := sample()
+	f.Source, f.Destination = f.Destination, f.Source
+	f.SourceNames, f.DestinationNames = []string{"api.example.org"}, nil
+	f.SourceService, f.DestinationService = &flowpb.Service{Name: "api.example.org"}, nil
+	return f
 }
 
 func http(code uint32, method, url string) *flowpb.Flow {
@@ -64,7 +74,15 @@ func query(name string) *flowpb.Flow {
 
 type strs = []string
 
-func TestFields(t *testing.T) {
+type fieldCase struct {
+	name   string
+	filter *flowpb.FlowFilter
+	flow   *flowpb.Flow
+	want   bool
+}
+
+// fieldCases say what each field matches.
+func fieldCases() []fieldCase {
 	work := func(kind, name string) *flowpb.FlowFilter {
 		return &flowpb.FlowFilter{SourceWorkload: []*flowpb.Workload{{Kind: kind, Name: name}}}
 	}
@@ -75,12 +93,7 @@ func TestFields(t *testing.T) {
 	udp.L4 = &flowpb.Layer4{Protocol: &flowpb.Layer4_UDP{UDP: &flowpb.UDP{SourcePort: 53, DestinationPort: 9}}}
 	ping := sample()
 	ping.L4 = &flowpb.Layer4{Protocol: &flowpb.Layer4_ICMPv6{ICMPv6: &flowpb.ICMPv6{}}}
-	for _, tt := range []struct {
-		name   string
-		filter *flowpb.FlowFilter
-		flow   *flowpb.Flow
-		want   bool
-	}{
+	return []fieldCase{
 		{"empty", &flowpb.FlowFilter{}, sample(), true},
 		{"uuid", &flowpb.FlowFilter{Uuid: strs{"u-0", "u-1"}}, sample(), true},
 		{"other uuid", &flowpb.FlowFilter{Uuid: strs{"u-2"}}, sample(), false},
@@ -167,8 +180,24 @@ func TestFields(t *testing.T) {
 		{"http is not tls", &flowpb.FlowFilter{Protocol: strs{"tls"}}, http(200, "GET", "/"), false},
 		{"a flow is not tls", &flowpb.FlowFilter{Protocol: strs{"tls"}}, sample(), false},
 		{"http of no http", &flowpb.FlowFilter{HttpMethod: strs{"GET"}}, sample(), false},
+		{"source name", &flowpb.FlowFilter{SourceFqdn: strs{"*.example.org"}}, swapped(), true},
+		{"other source name", &flowpb.FlowFilter{SourceFqdn: strs{"*.example.com"}}, swapped(), false},
+		{"source label", &flowpb.FlowFilter{SourceLabel: strs{"k8s:app=web"}}, sample(), true},
+		{"other source label", &flowpb.FlowFilter{SourceLabel: strs{"k8s:app=db"}}, sample(), false},
+		{"source service", &flowpb.FlowFilter{SourceService: strs{"api"}}, swapped(), true},
+		{"other source service", &flowpb.FlowFilter{SourceService: strs{"api"}}, sample(), false},
+		{"source cluster", &flowpb.FlowFilter{SourceClusterName: strs{"prod"}}, swapped(), true},
+		{"other source cluster", &flowpb.FlowFilter{SourceClusterName: strs{"prod"}}, sample(), false},
+		{"destination label", &flowpb.FlowFilter{DestinationLabel: strs{"k8s:app=web"}}, swapped(), true},
+		{"other destination label", &flowpb.FlowFilter{DestinationLabel: strs{"k8s:app=web"}}, sample(), false},
+		{"destination workload", &flowpb.FlowFilter{DestinationWorkload: []*flowpb.Workload{{Kind: "Deployment", Name: "web"}}}, swapped(), true},
+		{"other destination workload", &flowpb.FlowFilter{DestinationWorkload: []*flowpb.Workload{{Name: "db"}}}, swapped(), false},
 		{"all fields must match", &flowpb.FlowFilter{SourcePod: strs{"web"}, DestinationPort: strs{"443"}}, sample(), false},
-	} {
+	}
+}
+
+func TestFields(t *testing.T) {
+	for _, tt := range fieldCases() {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := filter.Compile([]*flowpb.FlowFilter{tt.filter}, nil)
 			if err != nil {
@@ -301,9 +330,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Every field of the schema is either evaluated or refused: none can be added
-// to the schema without being noticed here.
+// refusedFields are those of the schema that weir cannot evaluate, and says so.
+var refusedFields = map[string]string{
+	"http_header":  "weir keeps no headers",
+	"experimental": "weir does not evaluate CEL",
+}
+
+// Every field of the schema is either evaluated or refused by name: none can be
+// added to the schema without being noticed here.
 func TestEveryFieldIsKnown(t *testing.T) {
+	tested := make(map[string]bool)
+	for _, c := range fieldCases() {
+		c.filter.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+			tested[string(fd.Name())] = true
+			return true
+		})
+	}
 	fds := (&flowpb.FlowFilter{}).ProtoReflect().Descriptor().Fields()
 	for i := range fds.Len() {
 		fd := fds.Get(i)
@@ -316,8 +358,19 @@ func TestEveryFieldIsKnown(t *testing.T) {
 			m.Mutable(fd)
 		}
 		_, err := filter.Compile([]*flowpb.FlowFilter{m.Interface().(*flowpb.FlowFilter)}, nil)
+		name := string(fd.Name())
+		if why, refused := refusedFields[name]; refused {
+			var wrong *filter.FieldError
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "filter field "+name) || !strings.Contains(err.Error(), why) {
+				t.Errorf("field %s: error %v, want one that names it and says %q", name, err, why)
+			}
+			continue
+		}
 		if err != nil && strings.Contains(err.Error(), "weir cannot evaluate it") {
-			t.Errorf("field %s: %v", fd.Name(), err)
+			t.Errorf("field %s: %v", name, err)
+		}
+		if !tested[name] {
+			t.Errorf("field %s: no test says what it matches", name)
 		}
 	}
 }
