@@ -93,24 +93,25 @@ func (w *directory) lost() map[string]uint64 {
 // answers each as it is told.
 func (w *directory) ask(from, at string, address netip.Addr, questions []role.Datagram, answers [][]role.Datagram) {
 	w.t.Helper()
-	w.askAt(from, address, 53, questions, func(path string) func() role.Report {
-		return w.hosts[at].Play(role.Spec{Role: role.DatagramServer, Address: lab.Listen(53), Path: path}).Stop
-	}, answers)
+	w.askFor(from, at, address, lab.Listen(53), role.Datagrams{Client: questions, Server: answers}, func() {})
 }
 
-func (w *directory) askAt(from string, address netip.Addr, port uint16, questions []role.Datagram, serve func(path string) func() role.Report, answers [][]role.Datagram) {
+// askFor has the resolver listen somewhere, and does something while they talk.
+func (w *directory) askFor(from, at string, address netip.Addr, listen string, script role.Datagrams, meanwhile func()) {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), "datagrams.json")
-	if err := role.WriteDatagrams(path, role.Datagrams{Client: questions, Server: answers}); err != nil {
+	if err := role.WriteDatagrams(path, script); err != nil {
 		w.t.Fatal(err)
 	}
-	stop := serve(path)
-	defer stop()
+	resolver := w.hosts[at].Play(role.Spec{Role: role.DatagramServer, Address: listen, Path: path})
+	defer resolver.Stop()
 	count := 0
-	for _, a := range answers {
+	for _, a := range script.Server {
 		count += len(a)
 	}
-	w.hosts[from].Account(role.Spec{Role: role.DatagramClient, Address: netip.AddrPortFrom(address, port).String(), Path: path, Count: count, Timeout: 1e9})
+	client := w.hosts[from].Play(role.Spec{Role: role.DatagramClient, Address: netip.AddrPortFrom(address, 53).String(), Path: path, Count: count, Timeout: 1e9})
+	meanwhile()
+	client.Stop()
 }
 
 func datagrams(messages ...[]byte) []role.Datagram {
