@@ -7,6 +7,10 @@ import (
 	"slices"
 )
 
+// maxIdentity leaves the highest bit out: the kernel's table of addresses has a use
+// for it.
+const maxIdentity Identity = 1<<31 - 1
+
 // allocate gives each key an identity that depends on the key alone, as far as
 // no other key has the same hash: of those the first in order keeps it. Keys
 // of different kinds have different identities because the kind chooses the
@@ -19,9 +23,9 @@ func allocate(kind string, keys []string) map[string]Identity {
 	for _, k := range keys {
 		h := fnv.New32a()
 		_, _ = h.Write([]byte(k)) // never fails
-		id := Identity(h.Sum32()&^(step-1) | residue)
+		id := Identity(h.Sum32()&^(step-1)|residue) & maxIdentity
 		for id < FirstIdentity || taken[id] {
-			id += step
+			id = (id + step) & maxIdentity
 		}
 		taken[id] = true
 		out[k] = id
