@@ -1,59 +1,23 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
-)
 
-// pair writes a certificate for 127.0.0.1 with its key, signed by itself.
-func pair(t *testing.T, dir, name string) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(suffix, kind string, b []byte) string {
-		path := filepath.Join(dir, name+suffix)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write(".crt", "CERTIFICATE", der), write(".key", "PRIVATE KEY", raw)
-}
+	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
+)
 
 // On a network address only clients with a known certificate are let in.
 func TestHubbleMutualTLS(t *testing.T) {
 	dir := t.TempDir()
-	serverCert, serverKey := pair(t, dir, "server")
-	clientCert, clientKey := pair(t, dir, "client")
-	strangerCert, strangerKey := pair(t, dir, "stranger")
+	serverCert, serverKey := hubbletest.Pair(t, dir, "server")
+	clientCert, clientKey := hubbletest.Pair(t, dir, "client")
+	strangerCert, strangerKey := hubbletest.Pair(t, dir, "stranger")
 	c := config{
 		socket: filepath.Join(dir, "weir.sock"), hubbleListen: "127.0.0.1:0",
 		hubbleCert: serverCert, hubbleKey: serverKey, hubbleCA: clientCert,

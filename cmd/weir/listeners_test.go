@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
 )
 
 // What can be wrong with one listener must leave none of the others behind.
@@ -57,7 +59,7 @@ func TestListenAllOrNothing(t *testing.T) {
 // The Hubble API can be at a socket and at network addresses at once.
 func TestHubbleAtManyAddresses(t *testing.T) {
 	dir := t.TempDir()
-	cert, key := pair(t, dir, "server")
+	cert, key := hubbletest.Pair(t, dir, "server")
 	socket := "unix://" + filepath.Join(dir, "hubble.sock")
 	for _, tc := range []struct {
 		listen, prefix string // prefix of what relays are told

@@ -5,9 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,49 +15,17 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
+	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
 	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
 )
 
-// cli is Hubble's own client, built from testdata/hubblecli.
-type cli struct {
-	t      *testing.T
-	path   string
-	target string
-}
-
-func (c cli) cmd(args ...string) *exec.Cmd {
-	cmd := exec.Command(c.path, args...)
-	cmd.Env = append(os.Environ(), "HUBBLE_SERVER="+c.target, "HUBBLE_CONFIG=/dev/null", "NO_COLOR=1")
-	return cmd
-}
-
-func (c cli) run(args ...string) string {
-	c.t.Helper()
-	out, err := c.cmd(args...).Output()
-	if err != nil {
-		var stderr []byte
-		if e, ok := err.(*exec.ExitError); ok {
-			stderr = e.Stderr
-		}
-		c.t.Fatalf("hubble %s: %v\n%s", strings.Join(args, " "), err, stderr)
-	}
-	return string(out)
-}
-
 // The real client reads weir's flows: the promise of the whole package.
 func TestRealHubbleCLI(t *testing.T) {
-	if os.Getenv("WEIR_TEST_HUBBLE_CLI") != "1" {
-		t.Skip("builds Hubble's client, which takes minutes: set WEIR_TEST_HUBBLE_CLI=1")
-	}
-	path := filepath.Join(t.TempDir(), "hubble")
-	build := exec.Command("go", "build", "-C", "testdata/hubblecli", "-o", path, "github.com/cilium/cilium/hubble")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	path := hubbletest.Need(t).CLI
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
 	target, _ := serve(t, o)
-	c := cli{t, path, target}
+	c := hubbletest.CLI{T: t, Path: path, Target: target}
 	ssh := recordtest.New(3, flow.RecordStart)
 	ssh.Flow.Client.Workload, ssh.Flow.Client.Comm, ssh.Flow.Server.Names = recordtest.Host(), flow.MakeComm("ssh\x1b"), nil
 	back := recordtest.New(4, flow.RecordDrop)
@@ -68,20 +33,20 @@ func TestRealHubbleCLI(t *testing.T) {
 	consume(t, o, recordtest.New(1, flow.RecordStart), recordtest.New(2, flow.RecordEnd), ssh, back)
 
 	t.Run("compact is what weir prints", func(t *testing.T) {
-		c.t = t
-		if got, want := c.run("observe"), ours(t, o, printer.FormatCompact); got != want {
+		c.T = t
+		if got, want := c.Run("observe"), ours(t, o, printer.FormatCompact); got != want {
 			t.Errorf("hubble\n%sweir\n%s", got, want)
 		}
-		if got, want := c.run("observe", "-o", "dict"), ours(t, o, printer.FormatDict); got != want {
+		if got, want := c.Run("observe", "-o", "dict"), ours(t, o, printer.FormatDict); got != want {
 			t.Errorf("hubble\n%sweir\n%s", got, want)
 		}
-		if got, want := c.run("observe", "-o", "table"), ours(t, o, printer.FormatTable); got != want {
+		if got, want := c.Run("observe", "-o", "table"), ours(t, o, printer.FormatTable); got != want {
 			t.Errorf("hubble\n%sweir\n%s", got, want)
 		}
 	})
 	t.Run("json", func(t *testing.T) {
-		c.t = t
-		got, want := c.run("observe", "-o", "json"), ours(t, o, printer.FormatJSON)
+		c.T = t
+		got, want := c.Run("observe", "-o", "json"), ours(t, o, printer.FormatJSON)
 		if strings.Count(got, "\n") != 4 || !strings.Contains(got, `"payload_bytes":340000`) || !strings.Contains(got, `"destination_names":["db.example.com"]`) {
 			t.Errorf("hubble\n%s", got)
 		}
@@ -94,23 +59,23 @@ func TestRealHubbleCLI(t *testing.T) {
 		}
 	})
 	t.Run("filters", func(t *testing.T) {
-		c.t = t
+		c.T = t
 		for args, want := range map[string]int{
 			"--pod shop/shop-web": 3, "-n shop": 3, "--pod ssh": 1, "--verdict DROPPED": 1, "--not --verdict DROPPED": 3, "--port 5432 --last 2": 2,
 			"--label container:name=shop-web-1": 3, "--identity host": 1, "--to-fqdn *.example.com": 2, "--protocol udp": 0, "--tcp-flags FIN": 1,
 			"--workload ComposeService/web": 3, "--since 1h": 0, "--first 1": 1, "--reply": 1, "--ip 172.18.0.0/16 -t drop": 1,
 		} {
-			n := strings.Count(c.run(append([]string{"observe"}, strings.Fields(args)...)...), "\n")
+			n := strings.Count(c.Run(append([]string{"observe"}, strings.Fields(args)...)...), "\n")
 			if n != want {
 				t.Errorf("%s: %d flows, want %d", args, n, want)
 			}
 		}
-		if out, err := c.cmd("observe", "--cel-expression", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "CEL") {
+		if out, err := c.Command("observe", "--cel-expression", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "CEL") {
 			t.Errorf("CEL: %v, %s", err, out)
 		}
 	})
 	t.Run("flags mean the same", func(t *testing.T) {
-		c.t = t
+		c.T = t
 		for _, args := range []string{
 			"--pod web", "--pod a --pod b", "--from-pod web --to-port 80", "--pod web --port 80", "-n shop", "-n shop --pod web", "--to-namespace a --to-namespace b",
 			"--to-service db --to-namespace a", "-A", "--not --pod web --verdict FORWARDED", "--not --http-method put --not --to-namespace foo",
@@ -119,7 +84,7 @@ func TestRealHubbleCLI(t *testing.T) {
 			"--label a=b,!c --node-name x*", "--uuid u --not --port 1 --not --port 2", "--encrypted --interface eth0 --ip-trace-id 7 --trace-id abc", "--cluster a --service b",
 			`--allowlist {"source_pod":["x"]}{"verdict":["DROPPED"]} --denylist {"reply":[true]}`, "--snat-ip 1.2.3.4 --from-label x --to-identity 300",
 		} {
-			want := c.run(append([]string{"observe", "--print-raw-filters"}, strings.Fields(args)...)...)
+			want := c.Run(append([]string{"observe", "--print-raw-filters"}, strings.Fields(args)...)...)
 			var (
 				flags filter.Flags
 				got   strings.Builder
@@ -141,14 +106,14 @@ func TestRealHubbleCLI(t *testing.T) {
 		}
 	})
 	t.Run("status and lists", func(t *testing.T) {
-		c.t = t
-		if out := c.run("status"); !strings.Contains(out, "Healthcheck (via "+target+"): Ok") || !strings.Contains(out, "Current/Max Flows: 4/65,536") {
+		c.T = t
+		if out := c.Run("status"); !strings.Contains(out, "Healthcheck (via "+target+"): Ok") || !strings.Contains(out, "Current/Max Flows: 4/65,536") {
 			t.Errorf("status: %s", out)
 		}
-		if out := c.run("list", "nodes"); !strings.Contains(out, "node-1") || !strings.Contains(out, "Connected") {
+		if out := c.Run("list", "nodes"); !strings.Contains(out, "node-1") || !strings.Contains(out, "Connected") {
 			t.Errorf("nodes: %s", out)
 		}
-		if out := c.run("list", "namespaces"); !strings.Contains(out, "shop") {
+		if out := c.Run("list", "namespaces"); !strings.Contains(out, "shop") {
 			t.Errorf("namespaces: %s", out)
 		}
 	})
@@ -160,7 +125,7 @@ func TestRealHubbleCLI(t *testing.T) {
 func layer7(t *testing.T, path string) {
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
 	target, _ := serve(t, o)
-	c := cli{t, path, target}
+	c := hubbletest.CLI{T: t, Path: path, Target: target}
 	http := recordtest.Exchange(2, flow.HTTP)
 	failed, unanswered, hostile := recordtest.Exchange(5, flow.HTTP), recordtest.Exchange(6, flow.DNS), recordtest.Exchange(7, flow.HTTP)
 	failed.L7.Exchange.Status, unanswered.L7.Exchange.Status = 503, flow.NoAnswer
@@ -171,7 +136,7 @@ func layer7(t *testing.T, path string) {
 		args   []string
 		format printer.Format
 	}{{nil, printer.FormatCompact}, {[]string{"-o", "dict"}, printer.FormatDict}, {[]string{"-o", "table"}, printer.FormatTable}} {
-		if got, want := c.run(append([]string{"observe"}, f.args...)...), ours(t, o, f.format); got != want {
+		if got, want := c.Run(append([]string{"observe"}, f.args...)...), ours(t, o, f.format); got != want {
 			t.Errorf("%v: hubble\n%sweir\n%s", f.args, got, want)
 		}
 	}
@@ -180,11 +145,11 @@ func layer7(t *testing.T, path string) {
 		`dns-response kernel FORWARDED (DNS Answer "192.0.2.7,192.0.2.8" TTL: 30 (Query cart.shop.example. A))`,
 		"l7-response FORWARDED (TLS 1.3 3ms (api.example.com, ", "-> db.example.com:8080 (world) dns-request kernel FORWARDED (DNS Query cart.shop.example. A; no answer)",
 	} {
-		if got := c.run("observe"); !strings.Contains(got, want) {
+		if got := c.Run("observe"); !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
 	}
-	got, want := strings.Split(c.run("observe", "-o", "json"), "\n"), strings.Split(ours(t, o, printer.FormatJSON), "\n")
+	got, want := strings.Split(c.Run("observe", "-o", "json"), "\n"), strings.Split(ours(t, o, printer.FormatJSON), "\n")
 	if len(got) != len(want) || len(got) != 8 {
 		t.Fatalf("%d lines of JSON, weir has %d", len(got), len(want))
 	}
@@ -199,20 +164,20 @@ func layer7(t *testing.T, path string) {
 		"--from-fqdn db.example.com": 5, "--to-fqdn db.example.com": 2, "--fqdn db.example.com --type l7": 6, "--reply": 5, "--pod shop/shop-web --protocol http": 3,
 		"--trace-id 4bf92f3577b34da6a3ce929d0e0e4736": 3, `--allowlist {"dns_query":["^cart\\.shop\\.example\\.$"]}`: 2,
 	} {
-		if n := strings.Count(c.run(append([]string{"observe"}, strings.Fields(args)...)...), "\n"); n != want {
+		if n := strings.Count(c.Run(append([]string{"observe"}, strings.Fields(args)...)...), "\n"); n != want {
 			t.Errorf("%s: %d flows, want %d", args, n, want)
 		}
 	}
-	if out, err := c.cmd("observe", "--http-header", "a:b").CombinedOutput(); err == nil || !strings.Contains(string(out), "keeps no headers") {
+	if out, err := c.Command("observe", "--http-header", "a:b").CombinedOutput(); err == nil || !strings.Contains(string(out), "keeps no headers") {
 		t.Errorf("headers: %v, %s", err, out)
 	}
 }
 
 // follow watches one new flow come out of "hubble observe -f".
-func follow(t *testing.T, c cli, o *hubble.Observer) {
+func follow(t *testing.T, c hubbletest.CLI, o *hubble.Observer) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	cmd := c.cmd("observe", "-f", "--last", "1")
+	cmd := c.Command("observe", "-f", "--last", "1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,66 @@
+package hubbletest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Env is the environment variable that lets the tests with Hubble's own programs
+// run: 1 builds them, a folder has them built already.
+const Env = "WEIR_TEST_HUBBLE_CLI"
+
+// Programs are where hubble and hubble-relay are.
+type Programs struct{ CLI, Relay string }
+
+// Need gives the programs. It skips the test where Env does not ask for them.
+func Need(t testing.TB) Programs {
+	t.Helper()
+	dir := os.Getenv(Env)
+	switch dir {
+	case "":
+		t.Skip("builds Hubble's client and relay, which takes minutes: set " + Env + "=1")
+	case "1":
+		dir = t.TempDir()
+		_, here, _, ok := runtime.Caller(0)
+		if !ok {
+			t.Fatal("the module of Hubble's programs is not found")
+		}
+		module := filepath.Join(filepath.Dir(filepath.Dir(here)), "testdata", "hubblecli")
+		build := exec.Command("go", "build", "-C", module, "-o", dir+"/", "github.com/cilium/cilium/hubble", "github.com/cilium/cilium/hubble-relay")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build: %v\n%s", err, out)
+		}
+	}
+	return Programs{filepath.Join(dir, "hubble"), filepath.Join(dir, "hubble-relay")}
+}
+
+// CLI is Hubble's client at work on one server.
+type CLI struct {
+	T      testing.TB
+	Path   string
+	Target string // unix:///path or host:port
+}
+
+// Command prepares a call, with no setting but those of args.
+func (c CLI) Command(args ...string) *exec.Cmd {
+	cmd := exec.Command(c.Path, args...)
+	cmd.Env = append(os.Environ(), "HUBBLE_SERVER="+c.Target, "HUBBLE_CONFIG=/dev/null", "NO_COLOR=1")
+	return cmd
+}
+
+// Run gives what a call prints, and fails the test where the call fails.
+func (c CLI) Run(args ...string) string {
+	c.T.Helper()
+	cmd := c.Command(args...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		c.T.Fatalf("hubble %s: %v\n%s", strings.Join(args, " "), err, &said)
+	}
+	return string(out)
+}
