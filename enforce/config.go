@@ -18,6 +18,12 @@ type Kernel interface {
 	// Verdicts calls fn for what was denied or audited since the call before. lost
 	// is how many there was no room for, ever.
 	Verdicts(fn func(*kernel.Verdict)) (lost uint64, err error)
+	// EnforcesNames tells whether plans may have rules of DNS names.
+	EnforcesNames() bool
+	// NameLosses counts, by reason, answers that opened less than they could.
+	NameLosses() (map[string]uint64, error)
+	// Devices sees to network devices that came since; it is called every second.
+	Devices() (kernel.Devices, error)
 	// Off takes everything out.
 	Off() error
 	// Close gives up this process's hold, and leaves everything in.
@@ -59,7 +65,6 @@ type Config struct {
 	// Tell takes verdicts as events; it must not wait.
 	Tell func([]flow.Event)
 
-	Names       bool // the kernel's side holds rules of DNS names
 	HoldOrphans bool // an unknown container is held while no daemon lives
 	Now         func() time.Time
 	Logger      *slog.Logger

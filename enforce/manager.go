@@ -18,17 +18,18 @@ type Manager struct {
 	cfg   Config
 	store *store
 
-	mu       sync.Mutex
-	state    *state
-	texts    map[string][]*policy.Policy // by digest of the text
-	kernel   Kernel                      // nil while nothing is held
-	applied  *applied                    // nil before the first Apply of this process
-	tallies  *tallies
-	failure  error // why the policies do not hold as they should; nil when they do
-	lost     uint64
-	lostBase uint64 // what the kernel had lost before this process
-	started  chan struct{}
-	wake     chan struct{}
+	mu      sync.Mutex
+	state   *state
+	texts   map[string][]*policy.Policy // by digest of the text
+	kernel  Kernel                      // nil while nothing is held
+	applied *applied                    // nil before the first Apply of this process
+	tallies *tallies
+	failure error             // why the policies do not hold as they should; nil when they do
+	lost    uint64            // verdicts
+	names   map[string]uint64 // answers, by reason
+	devices kernel.Devices
+	started chan struct{}
+	wake    chan struct{}
 }
 
 // Times of the loop.
@@ -140,9 +141,25 @@ func (m *Manager) tick() {
 	if m.kernel != nil {
 		m.kernel.Alive()
 		m.collect()
+		m.look()
 	}
 	m.mu.Unlock()
 	m.limits()
+}
+
+// look sees to what comes without a plan: devices, and answers that were lost.
+func (m *Manager) look() {
+	devices, err := m.kernel.Devices()
+	if err != nil {
+		devices.Uncovered = append(devices.Uncovered, err.Error())
+	}
+	if len(devices.Uncovered) > 0 && len(m.devices.Uncovered) == 0 {
+		m.cfg.Logger.Warn("what goes past the IP stack is not judged everywhere", "where", devices.Uncovered)
+	}
+	m.devices = devices
+	if names, err := m.kernel.NameLosses(); err == nil {
+		m.names = names
+	}
 }
 
 // limits puts back into audit what was enforced for a time that is over.
@@ -212,6 +229,12 @@ func (m *Manager) hold(s *state, again bool) (Applied, error) {
 	if err != nil {
 		return Applied{}, err
 	}
+	if m.kernel == nil {
+		if m.kernel, err = m.cfg.Open(); err != nil {
+			m.kernel = nil
+			return Applied{}, err
+		}
+	}
 	next, problems := m.plan(policies)
 	if err := problems.Err(); err != nil {
 		return Applied{}, err
@@ -220,12 +243,6 @@ func (m *Manager) hold(s *state, again bool) (Applied, error) {
 	if m.applied.same(next) {
 		m.applied.policies = policies
 		return done, nil
-	}
-	if m.kernel == nil {
-		if m.kernel, err = m.cfg.Open(); err != nil {
-			m.kernel = nil
-			return Applied{}, err
-		}
 	}
 	m.collect() // by the rules that spoke
 	if done.Report, err = m.kernel.Apply(next.plan); err != nil {

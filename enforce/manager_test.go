@@ -24,6 +24,7 @@ type fakeKernel struct {
 	verdicts []kernel.Verdict
 	refuse   error
 	opened   bool
+	nameless bool // it holds no rules of names
 }
 
 func (k *fakeKernel) open() (Kernel, error) { k.opened = true; return k, nil }
@@ -45,6 +46,16 @@ func (k *fakeKernel) Verdicts(fn func(*kernel.Verdict)) (uint64, error) {
 	}
 	k.verdicts = nil
 	return 0, nil
+}
+
+func (k *fakeKernel) EnforcesNames() bool { return !k.nameless }
+
+func (k *fakeKernel) NameLosses() (map[string]uint64, error) {
+	return map[string]uint64{"full": 2, "none": 0}, nil
+}
+
+func (k *fakeKernel) Devices() (kernel.Devices, error) {
+	return kernel.Devices{Namespaces: 1, Devices: 2, Uncovered: []string{"ppp0"}}, nil
 }
 
 func (k *fakeKernel) Off() error   { k.plan = nil; return nil }
@@ -362,6 +373,74 @@ func TestConnectionsThatAreNoLongerAllowedEnd(t *testing.T) {
 		}
 		if n := len(w.told); n != 1 || !w.told[0].Judged.Ended || w.told[0].Judged.By[0].Mode != "enforce" {
 			t.Errorf("told %+v", w.told)
+		}
+	})
+}
+
+const namePolicy = `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: names}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  egress:
+    - toFQDNs: [{matchName: example.org}]
+`
+
+// A kernel's side without names refuses to enforce them, and audits with a warning.
+func TestNamesWantAKernelThatHasThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.kernel.nameless = true
+		w.start()
+		defer w.stop()
+		if done := w.audit(namePolicy); len(done.Warnings) == 0 || !strings.Contains(done.Warnings[0], "toFQDNs") {
+			t.Errorf("audited without a warning: %+v", done)
+		}
+		if _, err := w.Enforce("names", 0, false); err == nil || !strings.Contains(err.Error(), "toFQDNs") {
+			t.Errorf("enforced: %v", err)
+		}
+		w.kernel.nameless = false
+		if _, err := w.Enforce("names", 0, false); err != nil {
+			t.Error(err)
+		}
+		// Which names an address has is not known here: what a name may open is left alone.
+		w.flows = []flow.Record{{Flow: flow.Flow{Protocol: flow.TCP,
+			Client: flow.Endpoint{Addr: netip.MustParseAddrPort("172.17.0.2:4000"), Workload: w.host.live[0], Seen: true, Cookie: 1},
+			Server: flow.Endpoint{Addr: netip.MustParseAddrPort("192.0.2.1:80")}}}}
+		w.audit(webPolicy)
+		if _, err := w.Enforce("web", 0, false); err != nil || len(w.ended) != 0 {
+			t.Errorf("ended %+v, %v", w.ended, err)
+		}
+	})
+}
+
+func TestStatusTellsEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.kernel.plan = &kernel.Plan{} // another daemon's
+		w.start()
+		defer w.stop()
+		if s := w.Status(); !s.Foreign || !s.Attached {
+			t.Errorf("what another daemon left: %+v", s)
+		}
+		w.audit(webPolicy)
+		time.Sleep(2 * time.Second)
+		s := w.Status()
+		if s.Foreign || s.Workloads != 2 || s.Devices != 2 || len(s.Uncovered) != 1 || len(s.Policies) != 1 || len(s.Policies[0].Selected) != 1 || s.Policies[0].Selected[0] != "web" {
+			t.Errorf("status %+v", s)
+		}
+		if lost := w.Lost(); lost[flow.Loss{Stage: "names", Reason: "full"}] != 2 || len(lost) != 1 {
+			t.Errorf("lost %v", lost)
+		}
+		if p, text, err := w.Text("web"); err != nil || string(text) != webPolicy || p.File != "web.yaml" {
+			t.Errorf("text of %+v: %q, %v", p, text, err)
+		}
+		e, err := w.Explain(policy.Question{From: "web", To: "192.0.2.1", Protocol: policy.ProtoTCP, Port: 80})
+		if err != nil || e.Result != policy.Audited {
+			t.Errorf("explained: %+v, %v", e, err)
+		}
+		if h := w.History(); len(h) != 1 || h[0].Change != "audit web" {
+			t.Errorf("history %+v", h)
 		}
 	})
 }

@@ -129,7 +129,7 @@ func concernsContainers(policies []*policy.Policy) bool {
 
 // nameRules tells of rules of DNS names where the kernel's side has none.
 func (m *Manager) nameRules(policies []*policy.Policy) (out policy.Problems) {
-	if m.cfg.Names {
+	if m.kernel != nil && m.kernel.EnforcesNames() {
 		return nil
 	}
 	for _, p := range policies {

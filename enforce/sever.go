@@ -68,7 +68,10 @@ func (l *living) judge(a *applied) *flow.Judged {
 		q := policy.Query{Workload: c.Workload.CgroupID, Direction: policy.Egress, Addr: l.server.Addr.Addr(),
 			Protocol: uint8(flow.TCP), Port: l.server.Addr.Port()}
 		own := a.plan.OwnNetwork[q.Workload] && q.Addr.IsLoopback()
-		if o := t.Decide(q); o.Result == policy.Denied && !own {
+		o := t.Decide(q)
+		// Which names the address has the kernel knows: it lets nothing pass if none opens it.
+		named := len(t.Names) > 0 && o.Rule() == 0
+		if o.Result == policy.Denied && !own && !named {
 			return a.ended(o, q, c, l.server.Addr)
 		}
 	}

@@ -18,7 +18,9 @@ type Status struct {
 	Failure   string     `json:"failure,omitempty"` // why the policies do not hold as they should
 	Workloads int        `json:"workloads"`         // that rules were compiled for
 	Policies  []Entry    `json:"policies"`
-	Lost      uint64     `json:"lost"` // verdicts that the kernel had no room for
+	Devices   int        `json:"devices"`             // network devices where frames are judged
+	Uncovered []string   `json:"uncovered,omitempty"` // where they are not, and why
+	Lost      uint64     `json:"lost"`                // verdicts that the kernel had no room for
 }
 
 // Entry is one policy.
@@ -43,7 +45,8 @@ func (m *Manager) Status() Status {
 		t := r.Time
 		s.Changed = &t
 	}
-	s.Attached = m.kernel != nil || m.cfg.Pinned()
+	s.Attached = m.applied != nil || m.cfg.Pinned()
+	s.Devices, s.Uncovered = m.devices.Devices, m.devices.Uncovered
 	s.Foreign = s.Attached && len(r.Policies) == 0
 	if m.failure != nil {
 		s.Failure = m.failure.Error()

@@ -84,14 +84,21 @@ func modeOf(p *policy.Policy) policy.Mode {
 	return policy.ModeAudit
 }
 
-// Lost is how many verdicts the kernel had no room for.
+// Lost is what the kernel had no room for, or could not read: verdicts, and answers
+// of resolvers. The map is the caller's.
 func (m *Manager) Lost() map[flow.Loss]uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.lost == 0 {
-		return nil
+	out := map[flow.Loss]uint64{}
+	if m.lost > 0 {
+		out[flow.Loss{Stage: "kernel", Reason: "verdict_table_full"}] = m.lost
 	}
-	return map[flow.Loss]uint64{{Stage: "kernel", Reason: "verdict_table_full"}: m.lost}
+	for reason, n := range m.names {
+		if n > 0 {
+			out[flow.Loss{Stage: "names", Reason: reason}] = n
+		}
+	}
+	return out
 }
 
 // saveTallies keeps what was counted, so that a new daemon knows what audit saw.

@@ -78,6 +78,7 @@ func (d *daemon) status() *control.Status {
 	if o, err := d.observer.ServerStatus(context.Background(), nil); err == nil {
 		s.Flows.Kept, s.Flows.KeptMax = int(o.NumFlows), int(o.MaxFlows)
 	}
+	s.Policies = d.policies()
 	for _, r := range d.feed.resolver.Status() {
 		s.Runtimes = append(s.Runtimes, control.Runtime{Name: r.Name, Socket: r.Socket, Connected: r.Connected, Error: r.Error})
 	}

@@ -64,6 +64,22 @@ func (d *daemon) methods() map[string]control.Method {
 	}
 }
 
+// policies sums up what holds.
+func (d *daemon) policies() control.Policies {
+	st := d.manager.Status()
+	out := control.Policies{Foreign: st.Foreign, Failure: st.Failure}
+	for i := range st.Policies {
+		if e := &st.Policies[i]; e.Mode == policy.ModeEnforce {
+			out.Enforced++
+		} else {
+			out.Audited++
+		}
+		out.Denied += st.Policies[i].Denied
+		out.Would += st.Policies[i].Audited
+	}
+	return out
+}
+
 func (d *daemon) policyView() (*policyView, error) {
 	v := &policyView{Texts: map[string][]byte{}, Workloads: d.manager.Known()}
 	for _, p := range d.manager.Status().Policies {

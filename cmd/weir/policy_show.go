@@ -74,6 +74,9 @@ func (a *app) printPolicyStatus(s *enforce.Status, now time.Time) {
 			a.say("  %s: %s", what, t)
 		}
 	}
+	for _, u := range s.Uncovered {
+		a.say("not judged, frames past the IP stack: %s", u)
+	}
 	if s.Lost > 0 {
 		a.say("%d verdicts are not counted: the kernel's table was full", s.Lost)
 	}

@@ -105,6 +105,7 @@ func (a *app) printStatus(s *control.Status, output string) error {
 	for _, m := range s.Kernel.Missing {
 		row("  missing", "%s", m)
 	}
+	row("policies", "%s", policiesLine(s.Policies))
 	row("lost", "%s", lostLine(s.Lost))
 	for _, r := range s.Runtimes {
 		if r.Connected || r.Error != "" { // most hosts have one or two of them
@@ -119,6 +120,20 @@ func (a *app) printStatus(s *control.Status, output string) error {
 		row("  metrics", "http://%s/metrics", s.Listen.Metrics)
 	}
 	return w.Flush()
+}
+
+func policiesLine(p control.Policies) string {
+	line := fmt.Sprintf("%d enforced, %d audited; %s denied, %s would have been", p.Enforced, p.Audited, grouped(p.Denied), grouped(p.Would))
+	switch {
+	case p.Foreign:
+		line = "none of its own; others are at work, see `weir policy status`"
+	case p.Enforced+p.Audited == 0:
+		line = "none"
+	}
+	if p.Failure != "" {
+		line += "; they do not hold as they should: " + p.Failure
+	}
+	return line
 }
 
 func kernelLine(k control.Kernel) string {

@@ -62,6 +62,7 @@ func TestStatusText(t *testing.T) {
 		Kernel:   control.Kernel{Programs: 11, Ring: 4 << 20, Unread: 8, CPUs: []control.CPU{{Produced: 10, Delivered: 6, Lost: 3}}, Missing: []string{"drop: too\x1bold"}},
 		Lost:     []control.Loss{{Stage: "kernel", Reason: "ring_full", Count: 3}, {Stage: "prom", Reason: "queue_full", Count: 1000}},
 		Runtimes: []control.Runtime{{Name: "docker", Socket: "/run/docker.sock", Connected: true}, {Name: "cri", Error: "denied"}, {Name: "podman"}},
+		Policies: control.Policies{Enforced: 1, Audited: 2, Denied: 5, Would: 6},
 		Listen:   control.Listen{Socket: "/s", Hubble: "unix:///h", Metrics: "127.0.0.1:9934"},
 	}
 	if err := a.printStatus(s, "text"); err != nil {
@@ -73,6 +74,7 @@ rates      12.3 flows/s, 4.3 MiB/s
 events     1,234,567 in, 2,345 records made, 0 flows evicted
 kernel     11 programs; 10 events produced = 6 delivered + 3 lost + 1 waiting
   missing  drop: too\x1bold
+policies   1 enforced, 2 audited; 5 denied, 6 would have been
 lost       3 kernel/ring_full, 1,000 prom/queue_full
 runtime    docker /run/docker.sock: connected
 runtime    cri: denied

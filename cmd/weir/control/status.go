@@ -27,6 +27,7 @@ type Status struct {
 	Kernel   Kernel    `json:"kernel"`
 	Lost     []Loss    `json:"lost"` // sorted, only what is not 0
 	Runtimes []Runtime `json:"runtimes"`
+	Policies Policies  `json:"policies"`
 	Listen   Listen    `json:"listen"`
 	Memory   uint64    `json:"memory_bytes"` // resident
 }
@@ -78,6 +79,16 @@ type Loss struct {
 	Stage  string `json:"stage"`
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
+}
+
+// Policies are how many are in each mode; `weir policy status` tells more.
+type Policies struct {
+	Enforced int    `json:"enforced"`
+	Audited  int    `json:"audited"`
+	Denied   uint64 `json:"denied"`            // attempts, by those that are there
+	Would    uint64 `json:"would_deny"`        // attempts that passed
+	Foreign  bool   `json:"foreign,omitempty"` // programs are at work that belong to none of them
+	Failure  string `json:"failure,omitempty"` // why they do not hold as they should
 }
 
 // Runtime is a container runtime that names workloads.
