@@ -20,11 +20,12 @@ import (
 // patterns say and nothing else.
 type directory struct {
 	*town
-	names []policy.Name
+	names   []policy.Name
+	machine netip.Addr // an address that is the machine's own
 }
 
 func newDirectory(t *testing.T, patterns ...string) *directory {
-	w := &directory{newTown(t, "client", "twin", "resolver", "other", "server"), nil}
+	w := &directory{newTown(t, "client", "twin", "resolver", "other", "server"), nil, netip.Addr{}}
 	for i, p := range patterns {
 		w.names = append(w.names, policy.Name{Identity: 1<<20 + policy.Identity(i), Pattern: p})
 	}
@@ -45,6 +46,9 @@ func (w *directory) enforce(more ...policy.Entry) {
 	set := policy.Set{Egress: enforced, Entries: rules}
 	plan := w.plan(map[string]policy.Set{"client": set, "twin": set})
 	plan.Tables.Names = w.names
+	if w.machine.IsValid() {
+		plan.Tables.Prefixes[netip.PrefixFrom(w.machine, 32)] = policy.IdentityHost
+	}
 	if _, err := w.Apply(plan); err != nil {
 		w.t.Fatal(err)
 	}

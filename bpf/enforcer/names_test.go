@@ -209,6 +209,15 @@ func TestNamesNeverOpenTheMachine(t *testing.T) {
 	if got := w.reach("client", role.Spec{Role: role.TCPClient, Address: stream.On(server.V4)}); got != "denied" {
 		t.Errorf("a denied server: %q", got)
 	}
+	w.machine = server.V4
+	w.enforce()
+	if got := w.reach("client", role.Spec{Role: role.TCPClient, Address: stream.On(server.V4)}); got != "denied" {
+		t.Errorf("the machine itself: %q", got)
+	}
+	w.enforce(both(policy.Egress, policy.IdentityHost, tcp, 0, policy.Allow))
+	if got := w.reach("client", role.Spec{Role: role.TCPClient, Address: stream.On(server.V4)}); got != "" {
+		t.Errorf("the machine, where a rule of its own opens it: %q", got)
+	}
 }
 
 func linkScoped(a netip.Addr) netip.Addr {

@@ -1,0 +1,1 @@
+../c/parse/dns_answer.h
