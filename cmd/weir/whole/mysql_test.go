@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,23 @@ func TestOnlyTheAppReachesMySQL(t *testing.T) {
 	d.must("policy", "enforce", "mysql", "--yes", "--force")
 	s.try("enforced", false)
 	d.seen(true, others...)
+	out := d.must("observe", "--verdict", "DROPPED", "--all", "--print-policy-names")
+	for _, want := range []string{s.neighbour.name, "DENIED BY mysql (Guard)", "deny everyone else to"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("observe does not tell %q: %s", want, out)
+		}
+	}
+	if out := d.must("observe", "--verdict", "AUDIT", "--all", "--print-policy-names"); !strings.Contains(out, "AUDITED BY mysql (Guard)") {
+		t.Errorf("observe does not tell what audit saw: %s", out)
+	}
+	for _, action := range []string{"audit", "dropped"} {
+		want := `action="` + action + `"`
+		if !slices.ContainsFunc(strings.Split(d.metrics(t), "\n"), func(l string) bool {
+			return strings.HasPrefix(l, "weir_policy_verdicts_total{") && strings.Contains(l, want) && strings.Contains(l, `policy="mysql"`)
+		}) {
+			t.Errorf("no metric of verdicts with %s", want)
+		}
+	}
 	s.restart()
 	s.try("after the app's restart", false)
 
