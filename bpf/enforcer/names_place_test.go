@@ -1,9 +1,13 @@
 package enforcer
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -58,6 +62,47 @@ func TestWorkloadsDoNotAnswerThemselves(t *testing.T) {
 		if got := w.known("client"); len(got) > 0 || w.lost()["forged"] != 1 {
 			t.Errorf("TCP to %s: %q", a, got)
 		}
+	}
+}
+
+// A resolver that was not asked is not believed, though it knows what was asked of
+// another one, and may be asked.
+func TestAnotherResolverIsNotBelieved(t *testing.T) {
+	w := newDirectory(t, "a.test")
+	listen := func(host string) *net.UDPConn {
+		var c *net.UDPConn
+		if err := w.hosts[host].Run(func() (err error) {
+			c, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(w.hosts[host].V4, 53)))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	asked, other := listen("resolver"), listen("other")
+	path := filepath.Join(t.TempDir(), "datagrams.json")
+	script := role.Datagrams{Client: datagrams(pack(t, question(1, "a.test.", dnsmessage.TypeA)))}
+	if err := role.WriteDatagrams(path, script); err != nil {
+		t.Fatal(err)
+	}
+	client := w.hosts["client"].Play(role.Spec{Role: role.DatagramClient, Address: asked.LocalAddr().String(), Path: path, Count: 2, Timeout: 5e9})
+	_ = asked.SetReadDeadline(time.Now().Add(time.Minute))
+	_, from, err := asked.ReadFromUDPAddrPort(make([]byte, 512))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, c := range []*net.UDPConn{other, asked} {
+		say := pack(t, answer(1, "a.test.", addr("a.test.", 60, fmt.Sprintf("192.0.2.%d", n))))
+		if _, err := c.WriteToUDPAddrPort(say, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := client.Stop(); r.Messages != 3 {
+		t.Fatalf("the client had %d messages: one question, and two answers were to come", r.Messages)
+	}
+	if got := w.known("client"); !slices.Equal(got, []string{"192.0.2.1=a.test"}) || w.lost()["unasked"] != 1 {
+		t.Errorf("known: %q", got)
 	}
 }
 
