@@ -1,6 +1,8 @@
 package enforcer
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -140,5 +142,25 @@ func TestNamesBelongToTheWorkload(t *testing.T) {
 		if m.Flags&uint32(enforceMemberFlagMEMBER_INHERITED) == 0 && m.Owner != id {
 			t.Errorf("cgroup %d has the owner %d", id, m.Owner)
 		}
+	}
+}
+
+// A raw socket may send in a resolver's name over the loopback device, to a socket
+// that asked that resolver: what it sends is known to be the workload's own.
+func TestRawSocketsAreNotResolvers(t *testing.T) {
+	w := newDirectory(t, "a.test")
+	resolver := netip.AddrPortFrom(w.hosts["resolver"].V4, 53)
+	r := w.hosts["client"].Account(role.Spec{Role: role.Sneak, Way: role.RawSource, Address: "127.0.0.1:5000", Path: resolver.String()})
+	if len(r.Failed) > 0 {
+		t.Fatalf("a raw socket: %v", r.Failed)
+	}
+	k := make([]byte, w.maps["forged"].KeySize())
+	if err := w.maps["forged"].NextKey(nil, &k); err != nil {
+		t.Fatalf("it was not noted: %v", err)
+	}
+	// Its owner, and its source without a port.
+	want := append(binary.NativeEndian.AppendUint64(nil, w.hosts["client"].CgroupID), netip.AddrFrom16(resolver.Addr().As16()).AsSlice()...)
+	if want = append(want, 0, 0); !bytes.HasPrefix(k, want) {
+		t.Errorf("noted is %x, want %x first", k, want)
 	}
 }
