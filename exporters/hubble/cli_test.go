@@ -22,10 +22,10 @@ import (
 
 // The real client reads weir's flows: the promise of the whole package.
 func TestRealHubbleCLI(t *testing.T) {
-	path := hubbletest.Need(t).CLI
+	programs := hubbletest.Need(t)
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
 	target, _ := serve(t, o)
-	c := hubbletest.CLI{T: t, Path: path, Target: target}
+	c := programs.Client(t, target)
 	ssh := recordtest.New(3, flow.RecordStart)
 	ssh.Flow.Client.Workload, ssh.Flow.Client.Comm, ssh.Flow.Server.Names = recordtest.Host(), flow.MakeComm("ssh\x1b"), nil
 	back := recordtest.New(4, flow.RecordDrop)
@@ -118,14 +118,14 @@ func TestRealHubbleCLI(t *testing.T) {
 		}
 	})
 	t.Run("follow", func(t *testing.T) { follow(t, c, o) })
-	t.Run("layer 7", func(t *testing.T) { layer7(t, path) })
+	t.Run("layer 7", func(t *testing.T) { layer7(t, programs) })
 }
 
 // layer7 holds what the real client makes of exchanges against weir's own.
-func layer7(t *testing.T, path string) {
+func layer7(t *testing.T, programs hubbletest.Programs) {
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
 	target, _ := serve(t, o)
-	c := hubbletest.CLI{T: t, Path: path, Target: target}
+	c := programs.Client(t, target)
 	http := recordtest.Exchange(2, flow.HTTP)
 	failed, unanswered, hostile := recordtest.Exchange(5, flow.HTTP), recordtest.Exchange(6, flow.DNS), recordtest.Exchange(7, flow.HTTP)
 	failed.L7.Exchange.Status, unanswered.L7.Exchange.Status = 503, flow.NoAnswer

@@ -38,10 +38,10 @@ func judged(id uint64, denied, ingress bool) flow.Record {
 // Every kind of flow in every output mode of the real client is what weir itself
 // makes of it.
 func TestRealHubbleCLIOutput(t *testing.T) {
-	path := hubbletest.Need(t).CLI
+	programs := hubbletest.Need(t)
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1", Version: "1.2.3"})
 	target, _ := serve(t, o)
-	c := hubbletest.CLI{T: t, Path: path, Target: target}
+	c := programs.Client(t, target)
 	unknown := recordtest.New(8, flow.RecordDrop)
 	unknown.Drop.Reason = "TCP_RESET" // the kernel's, and none of Cilium's
 	ruled := judged(4, true, true)
@@ -100,10 +100,10 @@ func TestRealHubbleCLIOutput(t *testing.T) {
 }
 
 func TestRealHubbleCLIAgentEvents(t *testing.T) {
-	path := hubbletest.Need(t).CLI
+	programs := hubbletest.Need(t)
 	o := hubble.NewObserver(hubble.Config{NodeName: "node-1"})
 	target, _ := serve(t, o)
-	c := hubbletest.CLI{T: t, Path: path, Target: target}
+	c := programs.Client(t, target)
 	web := &flow.Workload{CgroupID: 7, Name: "web-1\x1b[2J", Namespace: "shop", Runtime: flow.RuntimeDocker, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
 	o.Tell(convert.WorkloadEvent(web, false))
 	o.Tell(convert.PolicyEvent([]string{"weir:policy=shop/web"}, 3, 2, false))

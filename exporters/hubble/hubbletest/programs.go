@@ -1,6 +1,7 @@
 package hubbletest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,23 @@ import (
 const Env = "WEIR_TEST_HUBBLE_CLI"
 
 // Programs are where hubble and hubble-relay are.
-type Programs struct{ CLI, Relay string }
+type Programs struct {
+	CLI, Relay string
+
+	// Start starts a program where it shall run, such as in another network
+	// namespace; nil starts it here.
+	Start func(*exec.Cmd) error
+}
+
+func (p Programs) start(cmd *exec.Cmd) error {
+	if p.Start == nil {
+		return cmd.Start()
+	}
+	return p.Start(cmd)
+}
+
+// Client is the client of one server: unix:///path or host:port.
+func (p Programs) Client(t testing.TB, target string) CLI { return CLI{t, target, p} }
 
 // Need gives the programs. It skips the test where Env does not ask for them.
 func Need(t testing.TB) Programs {
@@ -35,32 +52,47 @@ func Need(t testing.TB) Programs {
 			t.Fatalf("build: %v\n%s", err, out)
 		}
 	}
-	return Programs{filepath.Join(dir, "hubble"), filepath.Join(dir, "hubble-relay")}
+	return Programs{CLI: filepath.Join(dir, "hubble"), Relay: filepath.Join(dir, "hubble-relay")}
 }
 
 // CLI is Hubble's client at work on one server.
 type CLI struct {
 	T      testing.TB
-	Path   string
-	Target string // unix:///path or host:port
+	Target string
+
+	programs Programs
 }
 
 // Command prepares a call, with no setting but those of args.
 func (c CLI) Command(args ...string) *exec.Cmd {
-	cmd := exec.Command(c.Path, args...)
+	cmd := exec.Command(c.programs.CLI, args...)
 	cmd.Env = append(os.Environ(), "HUBBLE_SERVER="+c.Target, "HUBBLE_CONFIG=/dev/null", "NO_COLOR=1")
 	return cmd
 }
 
+// Start starts what Command prepared, where the programs run.
+func (c CLI) Start(cmd *exec.Cmd) error { return c.programs.start(cmd) }
+
 // Run gives what a call prints, and fails the test where the call fails.
 func (c CLI) Run(args ...string) string {
 	c.T.Helper()
-	cmd := c.Command(args...)
-	var said strings.Builder
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	out, err := c.try(args...)
 	if err != nil {
-		c.T.Fatalf("hubble %s: %v\n%s", strings.Join(args, " "), err, &said)
+		c.T.Fatal(err)
 	}
-	return string(out)
+	return out
+}
+
+func (c CLI) try(args ...string) (string, error) {
+	cmd := c.Command(args...)
+	var out, said strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := c.Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return "", fmt.Errorf("hubble %s: %w\n%s", strings.Join(args, " "), err, &said)
+	}
+	return out.String(), nil
 }

@@ -1,7 +1,6 @@
 package hubbletest
 
 import (
-	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -9,10 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // patience bounds the wait for a relay, which looks at its own health every five
@@ -36,7 +31,7 @@ func (p Programs) StartRelay(t testing.TB, peers string, flags ...string) CLI {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := p.start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -44,29 +39,18 @@ func (p Programs) StartRelay(t testing.TB, peers string, flags ...string) CLI {
 		defer time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 		_ = cmd.Wait()
 	})
-	if err := healthy(t.Context(), address); err != nil {
+	cli := p.Client(t, address)
+	if err := healthy(cli); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		t.Fatalf("relay: %v\n%s", err, said)
 	}
-	return CLI{t, p.CLI, address}
+	return cli
 }
 
 // healthy waits until the relay serves.
-func healthy(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	cc, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
-	if err != nil {
-		return err
-	}
-	defer cc.Close()
-	watch, err := healthpb.NewHealthClient(cc).Watch(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true))
-	if err != nil {
-		return err
-	}
-	for {
-		h, err := watch.Recv()
-		if err != nil || h.GetStatus() == healthpb.HealthCheckResponse_SERVING {
+func healthy(c CLI) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		if _, err := c.try("status"); err == nil || time.Now().After(deadline) {
 			return err
 		}
 	}
