@@ -34,9 +34,11 @@ func mariadbd(dir, address string) []string {
 }
 
 // query asks a server something that only it can answer.
-func query(a netip.Addr) []string {
+func query(a netip.Addr) []string { return sql(a, "select 6*7") }
+
+func sql(a netip.Addr, text string) []string {
 	return []string{"mariadb", "--no-defaults", "--connect-timeout=3", "--host=" + a.String(), "--port=3306", "--user=root",
-		"--skip-column-names", "--execute=select 6*7"}
+		"--skip-column-names", "--execute=" + text}
 }
 
 func answered(out string, err error) bool { return err == nil && strings.TrimSpace(out) == "42" }
@@ -146,6 +148,33 @@ func (s *scene) try(when string, othersToo bool) {
 	}
 }
 
+// asleep has a container wait for an answer of the database on this host, so many
+// seconds long.
+func (s *scene) asleep(c *container, seconds int) <-chan error {
+	done := make(chan error, 1)
+	argv := sql(s.databases["on this host"], fmt.Sprintf("select sleep(%d)", seconds))
+	go func() {
+		_, err := c.run(argv...)
+		done <- err
+	}()
+	return done
+}
+
+// sleeping waits until the database on this host has so many who wait.
+func (s *scene) sleeping(want int) {
+	s.t.Helper()
+	argv := sql(s.databases["on this host"], "select count(*) from information_schema.processlist where info like 'select sleep%'")
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		out, err := s.app.run(argv...)
+		if err == nil && strings.TrimSpace(out) == fmt.Sprint(want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%q wait, want %d: %v", out, want, err)
+		}
+	}
+}
+
 // serving waits for both databases.
 func (s *scene) serving() {
 	s.t.Helper()
@@ -179,7 +208,17 @@ func TestOnlyTheAppReachesMySQL(t *testing.T) {
 	if out, err := d.weir("policy", "enforce", "mysql", "--yes"); err == nil || !strings.Contains(out, "--force") {
 		t.Errorf("enforced although audit has seen denials: %s", out)
 	}
-	d.must("policy", "enforce", "mysql", "--yes", "--force")
+	refused, kept := s.asleep(s.neighbour, 300), s.asleep(s.app, 10)
+	s.sleeping(2)
+	if out := d.must("policy", "enforce", "mysql", "--yes", "--force"); !strings.Contains(out, "1 connection ended") {
+		t.Errorf("the neighbour's connection was not ended: %s", out)
+	}
+	if err := <-refused; err == nil {
+		t.Error("the neighbour's connection went on")
+	}
+	if err := <-kept; err != nil {
+		t.Errorf("the app's connection was cut: %v", err)
+	}
 	s.try("enforced", false)
 	d.seen(true, others...)
 	out := d.must("observe", "--verdict", "DROPPED", "--all", "--print-policy-names")
