@@ -44,7 +44,7 @@ const learnedEvery = 10 * time.Second
 // newDaemon opens the listeners, then the kernel: who waits for the socket is
 // answered as soon as there is something to tell.
 func (a *app) newDaemon() (*daemon, error) {
-	listen, err := a.cfg.listen()
+	listen, err := a.cfg.listen(a.log)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"os"
 	"strings"
 )
 
@@ -43,8 +43,8 @@ func listenError(list string) error {
 	return nil
 }
 
-func (c *config) listenHubble(l *listeners) error {
-	var secure *tls.Config
+func (c *config) listenHubble(l *listeners, log *slog.Logger) error {
+	var secure *mutualTLS
 	for _, address := range c.hubbleList() {
 		path, socket := strings.CutPrefix(address, "unix://")
 		switch {
@@ -59,10 +59,10 @@ func (c *config) listenHubble(l *listeners) error {
 			continue
 		case secure == nil:
 			var err error
-			if secure, err = c.hubbleTLS(); err != nil {
+			if secure, err = c.hubbleTLS(log); err != nil {
 				return fmt.Errorf("hubble %s: %w", address, err)
 			}
-			if l.serverName, err = serverName(secure.Certificates[0].Leaf, hostName()); err != nil {
+			if l.serverName, err = serverName(secure.leaf(), hostName()); err != nil {
 				return fmt.Errorf("hubble %s: certificate %s: %w", address, c.hubbleCert, err)
 			}
 		}
@@ -70,32 +70,9 @@ func (c *config) listenHubble(l *listeners) error {
 		if err != nil {
 			return err
 		}
-		l.hubble = append(l.hubble, tls.NewListener(plain, secure))
+		l.hubble = append(l.hubble, tls.NewListener(plain, secure.config()))
 	}
 	return nil
-}
-
-// hubbleTLS lets in only clients with a certificate: flows tell who talks to whom.
-func (c *config) hubbleTLS() (*tls.Config, error) {
-	if c.hubbleCert == "" || c.hubbleKey == "" || c.hubbleCA == "" {
-		return nil, errors.New("a network address needs mutual TLS: give --hubble-cert, --hubble-key and --hubble-client-ca, or listen at unix:///path")
-	}
-	cert, err := tls.LoadX509KeyPair(c.hubbleCert, c.hubbleKey)
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
-	pem, err := os.ReadFile(c.hubbleCA)
-	if err != nil {
-		return nil, fmt.Errorf("client authorities: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("client authorities %s: no certificate in it", c.hubbleCA)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"},
-	}, nil
 }
 
 // serverName is a name that clients can verify a certificate by: the node's own

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 
 	"github.com/seed79351815/weir/exporters/prom"
@@ -16,21 +17,22 @@ type listeners struct {
 	serverName string // what clients verify the Hubble API's certificate by
 }
 
-// listen opens everything or nothing.
-func (c *config) listen() (*listeners, error) {
+// listen opens everything or nothing. What becomes of certificates later goes to
+// log.
+func (c *config) listen(log *slog.Logger) (*listeners, error) {
 	l := &listeners{}
-	if err := c.listenAll(l); err != nil {
+	if err := c.listenAll(l, log); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (c *config) listenAll(l *listeners) (err error) {
+func (c *config) listenAll(l *listeners, log *slog.Logger) (err error) {
 	if l.control, err = listenUnix(c.socket, c.socketGroup); err != nil {
 		return fmt.Errorf("control %w", err)
 	}
-	if err = c.listenHubble(l); err != nil {
+	if err = c.listenHubble(l, log); err != nil {
 		return err
 	}
 	if c.metricsListen != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestListenAllOrNothing(t *testing.T) {
 			}
 			c := config{socket: filepath.Join(dir, "weir.sock"), hubbleListen: "unix://" + filepath.Join(dir, "hubble.sock"), metricsListen: "127.0.0.1:0"}
 			tc.set(&c, dir)
-			if _, err := c.listen(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := c.listen(slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 			left, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
@@ -49,7 +50,7 @@ func TestListenAllOrNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	c := config{socket: filepath.Join(dir, "weir.sock")}
-	l, err := c.listen()
+	l, err := c.listen(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("all but the control socket off: %v", err)
 	}
@@ -72,7 +73,7 @@ func TestHubbleAtManyAddresses(t *testing.T) {
 		{"0.0.0.0:0", hostName() + ":", 1, "127.0.0.1"},
 	} {
 		c := config{socket: filepath.Join(dir, "weir.sock"), hubbleListen: tc.listen, hubbleCert: cert, hubbleKey: key, hubbleCA: cert}
-		l, err := c.listen()
+		l, err := c.listen(slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatalf("%q: %v", tc.listen, err)
 		}
