@@ -12,36 +12,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define LOOPBACK_DEVICE 1 /* include/net/flow.h, LOOPBACK_IFINDEX */
 #define NO_CGROUP (~0ull) /* a peer whom nobody knows */
 
+const enum ruling ruling_type __attribute__((unused));
+
 #define SOL_PACKET 263
 #define SOL_XDP 283
 #define PACKET_QDISC_BYPASS 20
-
-/* How much a set of rules says of what its workloads send. */
-enum ruling {
-	RULED_NOT = 0,
-	RULED_AUDITED = 1,
-	RULED_ENFORCED = 2,
-};
-
-const enum ruling ruling_type __attribute__((unused));
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 4096); /* as many as `sets` */
-	__type(key, u32);
-	__type(value, u32);
-} ruled SEC(".maps");
-
-static __always_inline u32 how_ruled(u64 cgroup)
-{
-	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
-	u32 set = m ? m->set : SET_EVERYONE, *r;
-
-	if (set == SET_HELD)
-		return RULED_ENFORCED;
-	r = bpf_map_lookup_elem(&ruled, &set);
-	return r ? *r : RULED_NOT;
-}
 
 /*
  * Addresses of local clients can be forged in a frame. What the other end is told
@@ -99,14 +74,8 @@ static __always_inline void judge_frame(const struct frame *f, struct question *
 		judge(q, a);
 	else if (f->kind == FRAME_ARP) /* the address that is claimed */
 		__builtin_memcpy(q->addr, f->source.addr, 16);
-	if (f->kind == FRAME_ENDLESS && a->verdict == VERDICT_PASSED) {
-		u32 ruled = how_ruled(q->cgroup);
-
-		if (ruled == RULED_ENFORCED)
-			a->verdict = VERDICT_DENIED;
-		else if (ruled == RULED_AUDITED)
-			a->verdict = VERDICT_AUDITED;
-	}
+	if (f->kind == FRAME_ENDLESS)
+		refuse_unread(q->cgroup, a);
 }
 
 /* Frames of inet sockets were judged in the IP stack, those of no socket are not a workload's. */

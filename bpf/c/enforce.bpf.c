@@ -7,6 +7,7 @@
  */
 #include "enforce_arrival.h"
 #include "enforce_datagram.h"
+#include "enforce_route.h"
 #include "enforce_tcp.h"
 #include "names_datagram.h"
 #include "names_stream.h"
@@ -38,6 +39,8 @@ static __always_inline int packet(struct __sk_buff *skb, bool egress)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return PASS;
+	if (egress && source_routed(skb))
+		return DROP;
 	stream = sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM;
 	pass = stream ? segment(skb, sk, egress, r) : converse(skb, sk, r->generation, egress, r->notes);
 	if (pass == DROP || !r->names)

@@ -27,12 +27,18 @@ static __always_inline bool icmp_answers(u8 protocol, u8 type)
 	return icmp_request(protocol, type) != type || type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
+/* Where a chain of extension headers was too long to be followed: RFC 8200 §4.1. */
+static __always_inline bool is_extension(u8 protocol)
+{
+	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 60;
+}
+
 /* What cannot be read has no protocol: only rules for every protocol speak of it. */
 static __noinline int read_datagram(struct __sk_buff *skb, struct datagram *d)
 {
 	struct ports ports;
 
-	if (read_header(skb, &d->h)) {
+	if (read_header(skb, &d->h) || is_extension(d->h.protocol)) {
 		d->h.protocol = 0;
 		return 0;
 	}
@@ -83,7 +89,11 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 		q.pid = p->pid;
 		__builtin_memcpy(q.comm, p->comm, 16);
 	}
-	may_pass(&q, &a);
+	judge(&q, &a);
+	if (!q.protocol)
+		refuse_unread(q.cgroup, &a);
+	if (a.verdict == VERDICT_DENIED || a.verdict == VERDICT_AUDITED)
+		tell(&q, &a);
 	return a.verdict;
 }
 

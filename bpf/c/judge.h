@@ -62,17 +62,6 @@ static __always_inline u32 identity_of_address(const u8 *addr, bool noted)
 	return *identity & ~ADDRESS_LOCAL;
 }
 
-/* The socket tells better than the address, which others may share. */
-static __always_inline u32 identity_of_peer(const struct question *q)
-{
-	struct member *m;
-
-	if (!q->peer_cgroup)
-		return identity_of_address(q->addr, q->noted);
-	m = bpf_map_lookup_elem(&members, &q->peer_cgroup);
-	return m ? m->identity : IDENTITY_UNKNOWN;
-}
-
 /* Adds what the set says about one of the peer's identities, from a rank on. */
 static __always_inline void consult(void *set, const struct question *q, u32 peer, u32 least, struct answer *a)
 {
@@ -143,8 +132,8 @@ static __noinline int judge(const struct question *q, struct answer *a)
 {
 	struct regime *r = the_regime();
 	u32 number = SET_EVERYONE, flags = 0;
-	u64 owner = q->cgroup;
-	struct member *m;
+	struct member *m, *peer;
+	u64 owner;
 	void *set;
 
 	__builtin_memset(a, 0, sizeof(*a));
@@ -152,8 +141,6 @@ static __noinline int judge(const struct question *q, struct answer *a)
 	if (m) {
 		number = m->set;
 		flags = m->flags;
-		if (m->owner)
-			owner = m->owner;
 	} else if (!r || r->homeless) {
 		a->verdict = VERDICT_DENIED;
 		return 0;
@@ -172,7 +159,16 @@ static __noinline int judge(const struct question *q, struct answer *a)
 		a->verdict = VERDICT_DENIED;
 		return 0;
 	}
-	a->peer = identity_of_peer(q);
+	owner = owner_by(m, q->cgroup);
+	/* The socket tells better than the address, which others may share. */
+	if (q->peer_cgroup) {
+		peer = bpf_map_lookup_elem(&members, &q->peer_cgroup);
+		if (owner_by(peer, q->peer_cgroup) == owner) /* what it says to itself is its own affair */
+			return 0;
+		a->peer = peer ? peer->identity : IDENTITY_UNKNOWN;
+	} else {
+		a->peer = identity_of_address(q->addr, q->noted);
+	}
 	consult(set, q, a->peer, RANK_NONE, a);
 	consult(set, q, IDENTITY_ANY, RANK_NONE, a);
 	if (q->direction == DIRECTION_EGRESS && r && r->names)
@@ -185,6 +181,40 @@ static __noinline int judge(const struct question *q, struct answer *a)
 		a->rule = a->audited_rule;
 	}
 	return 0;
+}
+
+/* How much a set of rules says of what its workloads send. */
+enum ruling {
+	RULED_NOT = 0,
+	RULED_AUDITED = 1,
+	RULED_ENFORCED = 2,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096); /* as many as `sets` */
+	__type(key, u32);
+	__type(value, u32);
+} ruled SEC(".maps");
+
+static __always_inline u32 how_ruled(u64 cgroup)
+{
+	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
+	u32 set = m ? m->set : SET_EVERYONE, *r;
+
+	if (set == SET_HELD)
+		return RULED_ENFORCED;
+	r = bpf_map_lookup_elem(&ruled, &set);
+	return r ? *r : RULED_NOT;
+}
+
+/* What cannot be read to its end may be whatever a rule refuses. */
+static __always_inline void refuse_unread(u64 cgroup, struct answer *a)
+{
+	u32 r = how_ruled(cgroup);
+
+	if (a->verdict == VERDICT_PASSED && r != RULED_NOT)
+		a->verdict = r == RULED_ENFORCED ? VERDICT_DENIED : VERDICT_AUDITED;
 }
 
 /* Counts a verdict that is worth a word. */

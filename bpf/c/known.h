@@ -56,10 +56,14 @@ static __always_inline u32 seconds_now(void)
 	return bpf_ktime_get_boot_ns() / SECOND;
 }
 
+/* Whose a cgroup is: a container's own, for all that are below it. */
+static __always_inline u64 owner_by(const struct member *m, u64 cgroup)
+{
+	return m && m->owner ? m->owner : cgroup;
+}
+
 /* Containers are what policy knows: what one process of it was answered is known to all of them, and to nobody else. */
 static __always_inline u64 owner_of(u64 cgroup)
 {
-	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
-
-	return m && m->owner ? m->owner : cgroup;
+	return owner_by(bpf_map_lookup_elem(&members, &cgroup), cgroup);
 }

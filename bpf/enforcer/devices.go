@@ -138,7 +138,6 @@ func (e *Enforcer) openDevices() error {
 	for name := range coll.Programs {
 		e.programs[name] = coll.DetachProgram(name)
 	}
-	e.maps["ruled"] = coll.DetachMap("ruled")
 	return nil
 }
 

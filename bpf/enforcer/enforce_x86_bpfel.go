@@ -184,6 +184,7 @@ const (
 	enforceMapPatterns         = "patterns"
 	enforceMapRegimes          = "regimes"
 	enforceMapResolvers        = "resolvers"
+	enforceMapRuled            = "ruled"
 	enforceMapSets             = "sets"
 	enforceMapSynNotes         = "syn_notes"
 	enforceMapTalks            = "talks"
@@ -281,6 +282,7 @@ type enforceMapSpecs struct {
 	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
 	Resolvers     *ebpf.MapSpec `ebpf:"resolvers"`
+	Ruled         *ebpf.MapSpec `ebpf:"ruled"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
@@ -336,6 +338,7 @@ type enforceMaps struct {
 	Patterns      *ebpf.Map `ebpf:"patterns"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
 	Resolvers     *ebpf.Map `ebpf:"resolvers"`
+	Ruled         *ebpf.Map `ebpf:"ruled"`
 	Sets          *ebpf.Map `ebpf:"sets"`
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
@@ -358,6 +361,7 @@ func (m *enforceMaps) Close() error {
 		m.Patterns,
 		m.Regimes,
 		m.Resolvers,
+		m.Ruled,
 		m.Sets,
 		m.SynNotes,
 		m.Talks,

@@ -107,3 +107,19 @@ func TestContainersNeverStartBeforeTheirRules(t *testing.T) {
 		t.Errorf("of %d starts: %v", starts, ends)
 	}
 }
+
+// What a workload says to itself is its own affair, whatever its policy says of
+// others.
+func TestNobodyIsDeniedToSpeakToItself(t *testing.T) {
+	w := newTown(t, "server", "client")
+	p := w.hosts["server"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(0)})
+	w.apply(map[string]policy.Set{"server": {Ingress: enforced}})
+	for _, address := range []string{fmt.Sprintf("127.0.0.1:%d", p.Addr.Port()), fmt.Sprintf("[::1]:%d", p.Addr.Port()), p.On(w.hosts["server"].V4)} {
+		if got := w.reach("server", role.Spec{Role: role.TCPClient, Address: address}); got != "" {
+			t.Errorf("the server to %s: %q", address, got)
+		}
+	}
+	if got := w.reach("client", role.Spec{Role: role.TCPClient, Address: p.On(w.hosts["server"].V4)}); got != "timeout" {
+		t.Errorf("another: %q", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,6 +39,8 @@ const (
 	Ring          Way = "io-uring"      // TCP, connected and sent by io_uring
 	Broadcast     Way = "broadcast"     // UDP to everybody on the host's network
 	Multicast     Way = "multicast"     // UDP to all nodes on eth0's link: RFC 4291 §2.7.1
+	SourceRoute   Way = "source-route"  // TCP by way of Spec.Path: RFC 791, loose source route
+	SourceRoute6  Way = "source-route6" // UDP by way of Spec.Path: a segment routing header, RFC 8754
 	Given         Way = "given"         // TCP, by the socket that is its file descriptor 3
 	Moved         Way = "moved"         // TCP, by a socket that was made before the process went to the cgroup Spec.Behaviour
 )
@@ -75,6 +78,8 @@ func sneak(ctx context.Context, s Spec, ready func(string), acc *account) error 
 		Ring:          ringStream,
 		Broadcast:     broadcast,
 		Multicast:     multicast,
+		SourceRoute:   func(to, hop netip.AddrPort) error { return stream(to, 0, looseRoute(hop.Addr(), to.Addr())) },
+		SourceRoute6:  func(to, hop netip.AddrPort) error { return datagram(netip.AddrPort{}, to, segments(hop.Addr()), 64) },
 		Given:         func(to, _ netip.AddrPort) error { return connectTell(3, to) },
 		Moved: func(to, _ netip.AddrPort) error {
 			return stream(to, 0, func(int) error {
@@ -263,6 +268,24 @@ func udpAgain(to, other netip.AddrPort) error {
 	}, 64)
 }
 
+// looseRoute sends a socket's packets by a hop.
+func looseRoute(hop, to netip.Addr) func(fd int) error {
+	return func(fd int) error {
+		option := append([]byte{1, 131, 11, 4}, hop.AsSlice()...)
+		return unix.SetsockoptString(fd, unix.IPPROTO_IP, unix.IP_OPTIONS, string(append(option, to.AsSlice()...)))
+	}
+}
+
+// segments is the same for IPv6: two segments, of which the kernel puts the
+// destination in the place of the last.
+func segments(hop netip.Addr) func(fd int) error {
+	return func(fd int) error {
+		header := append([]byte{0, 4, 4, 1, 1, 0, 0, 0}, make([]byte, 16)...)
+		header = append(header, hop.AsSlice()...)
+		return unix.SetsockoptString(fd, unix.IPPROTO_IPV6, unix.IPV6_RTHDR, string(header))
+	}
+}
+
 // destinationOptions makes every packet carry an extension header: RFC 8200 §4.6,
 // padding and nothing else.
 func destinationOptions(fd int) error {
@@ -298,7 +321,11 @@ func rawServer(ctx context.Context, s Spec, ready func(string), acc *account) er
 	if err != nil {
 		return err
 	}
-	pc, err := net.ListenPacket(fmt.Sprintf("ip4:%d", s.Count), host)
+	network := "ip4"
+	if strings.Contains(host, ":") {
+		network = "ip6"
+	}
+	pc, err := net.ListenPacket(fmt.Sprintf("%s:%d", network, s.Count), host)
 	if err != nil {
 		return err
 	}
