@@ -113,7 +113,7 @@ func (w *directory) askFor(from, at string, address netip.Addr, listen string, s
 	for _, a := range script.Server {
 		count += len(a)
 	}
-	client := w.hosts[from].Play(role.Spec{Role: role.DatagramClient, Address: netip.AddrPortFrom(address, 53).String(), Path: path, Count: count, Timeout: 1e9})
+	client := w.hosts[from].Play(role.Spec{Role: role.DatagramClient, Address: netip.AddrPortFrom(address, 53).String(), Path: path, Count: count, Timeout: 5e9})
 	meanwhile()
 	client.Stop()
 }
