@@ -1,6 +1,7 @@
 package hubble
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -66,7 +67,7 @@ func parsePeer(text string) (Peer, error) {
 	address, server, verified := strings.Cut(address, "/")
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || !word(host) {
-		return p, fmt.Errorf("%q is not of the form host:port", address)
+		return p, errors.New("expected [name=]host:port[/server-name]")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return p, fmt.Errorf("%q is no port", port)

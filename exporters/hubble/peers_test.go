@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	peerpb "github.com/cilium/cilium/api/v1/peer"
-
 	observerpb "github.com/cilium/cilium/api/v1/observer"
+	peerpb "github.com/cilium/cilium/api/v1/peer"
 
 	"github.com/seed79351815/weir/exporters/hubble"
 )
@@ -32,10 +31,10 @@ func TestParsePeers(t *testing.T) {
 		}
 	}
 	for list, want := range map[string]string{
-		",":                          "not of the form host:port",
-		"a:1,":                       "not of the form host:port",
-		"a":                          "not of the form host:port",
-		":4244":                      "not of the form host:port",
+		",":                          "expected [name=]host:port",
+		"a:1,":                       "expected [name=]host:port",
+		"a":                          "expected [name=]host:port",
+		":4244":                      "expected [name=]host:port",
 		"a:0":                        `"0" is no port`,
 		"a:65536":                    `"65536" is no port`,
 		"a:grpc":                     "is no port",
