@@ -12,6 +12,7 @@ type Snapshot struct {
 	Totals    Totals
 
 	Operations []OperationRow // what workloads ask each other, in no order
+	Verdicts   []VerdictRow   // what policies refused, or would have, in no order
 }
 
 // Rates are per second, over the time since the reading before.
@@ -93,5 +94,9 @@ type Totals struct {
 	ReceivedRate Rates
 	OpenRate     float64
 	L7           [flow.L7Protocols]L7Row
+	Denied       uint64 // attempts that policies refused
+	Audited      uint64 // attempts that passed, and would not if all policies were enforced
+	DeniedRate   float64
+	AuditedRate  float64
 	Unshown      uint64 // records of flows for which a View had no room; only these totals count them
 }

@@ -39,6 +39,7 @@ type View struct {
 	ended     fifo[endedFlow]
 	workloads map[workloadKey]*viewWorkload
 	l7        viewL7
+	verdicts  viewVerdicts
 	peers     map[peer]struct{} // for build, to be used again
 	total     viewWorkload      // each flow once, seen from its client
 	unshown   uint64
@@ -71,7 +72,7 @@ func NewView(cfg ViewConfig) *View {
 	}
 	v := &View{
 		clock: cfg.Clock, max: cfg.MaxFlows, flows: map[uint64]*viewFlow{},
-		workloads: map[workloadKey]*viewWorkload{}, peers: map[peer]struct{}{}, l7: newViewL7(),
+		workloads: map[workloadKey]*viewWorkload{}, peers: map[peer]struct{}{}, l7: newViewL7(), verdicts: newViewVerdicts(),
 	}
 	now := v.clock()
 	v.heard, v.latest = now, now.UnixNano()
@@ -128,6 +129,13 @@ func (v *View) take(r *flow.Record) {
 		v.total.touched = at
 		if r.L7 != nil {
 			v.takeL7(r.L7, at)
+		}
+		return
+	}
+	if r.Kind == flow.RecordVerdict {
+		v.total.touched = at
+		if r.Judged != nil {
+			v.takeVerdict(r, at)
 		}
 		return
 	}

@@ -21,6 +21,7 @@ func (v *View) build() {
 	v.moving = v.ended.len() > 0
 	v.buildWorkloads(s, now)
 	v.buildOperations(s, now)
+	v.buildVerdicts(s, now)
 	clear(v.peers)
 	s.Flows = s.Flows[:len(v.flows)]
 	i := 0

@@ -172,9 +172,12 @@ func (v *View) row(red *l7.RED, now int64) L7Row {
 }
 
 // Lost is the view's account in weir_lost_total's terms: what it shows without its
-// operation. It is safe to call from any goroutine.
+// operation, or without who was denied what. It is safe to call from any goroutine.
 func (v *View) Lost() map[flow.Loss]uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return map[flow.Loss]uint64{{Stage: "l7", Reason: "operations_full"}: v.l7.overflow}
+	return map[flow.Loss]uint64{
+		{Stage: "l7", Reason: "operations_full"}: v.l7.overflow,
+		{Stage: "view", Reason: "verdicts_full"}: v.verdicts.overflow,
+	}
 }
