@@ -72,11 +72,12 @@ func apart(t *testing.T, h *lab.Host, dir string, flags ...string) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "weir.sock")
+	socket, pins := filepath.Join(dir, "weir.sock"), filepath.Join("/sys/fs/bpf", unique(h.Name))
+	t.Cleanup(func() { _ = os.RemoveAll(pins) })
 	const enter = `hostname "$1" && mount -t cgroup2 none "$2" && shift 2 && exec "$@"`
 	args := append([]string{
 		"--uts", "--cgroup", "--mount", "sh", "-c", enter, "sh", h.Name, root, path, "run", "--cgroup-root", root,
-		"--socket", socket, "--state-dir", filepath.Join(dir, "state"), "--bpf-fs", filepath.Join("/sys/fs/bpf", unique(h.Name)), "--metrics-listen", "",
+		"--socket", socket, "--state-dir", filepath.Join(dir, "state"), "--bpf-fs", pins, "--metrics-listen", "",
 		"--hubble-listen", fmt.Sprintf("unix://%s,%s:4244", filepath.Join(dir, "hubble.sock"), h.V4),
 	}, flags...)
 	cmd := h.Command(lab.RequireTool(t, "unshare"), args...)
