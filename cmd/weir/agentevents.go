@@ -117,6 +117,9 @@ func (w *witness) revise(r enforce.Revision, rules map[string]int) {
 	for _, p := range r.Policies {
 		old, known := w.policies[p.Name]
 		h := held{p, rules[p.Name]}
+		if _, holds := rules[p.Name]; !holds {
+			h.rules = old.rules // it is gone again already
+		}
 		now[p.Name] = h
 		if !known || old.Mode != p.Mode || old.Source != p.Source {
 			w.tell(convert.PolicyEvent(h.labels(), r.Number, h.rules, false))

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -21,6 +20,29 @@ type Programs struct {
 	// Start starts a program where it shall run, such as in another network
 	// namespace; nil starts it here.
 	Start func(*exec.Cmd) error
+}
+
+// build makes the programs in a folder that the next tests find them in: go build
+// makes again only what has changed.
+func build() (string, error) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/seed79351815/weir/exporters/hubble").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module of Hubble's programs: %w", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("place for Hubble's programs: %w", err)
+	}
+	dir := filepath.Join(cache, "weir-tests", "hubble")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("place for Hubble's programs: %w", err)
+	}
+	module := filepath.Join(strings.TrimSpace(string(out)), "testdata", "hubblecli")
+	cmd := exec.Command("go", "build", "-C", module, "-o", dir+"/", "github.com/cilium/cilium/hubble", "github.com/cilium/cilium/hubble-relay")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build Hubble's programs: %w\n%s", err, out)
+	}
+	return dir, nil
 }
 
 func (p Programs) start(cmd *exec.Cmd) error {
@@ -41,15 +63,9 @@ func Need(t testing.TB) Programs {
 	case "":
 		t.Skip("builds Hubble's client and relay, which takes minutes: set " + Env + "=1")
 	case "1":
-		dir = t.TempDir()
-		_, here, _, ok := runtime.Caller(0)
-		if !ok {
-			t.Fatal("the module of Hubble's programs is not found")
-		}
-		module := filepath.Join(filepath.Dir(filepath.Dir(here)), "testdata", "hubblecli")
-		build := exec.Command("go", "build", "-C", module, "-o", dir+"/", "github.com/cilium/cilium/hubble", "github.com/cilium/cilium/hubble-relay")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build: %v\n%s", err, out)
+		var err error
+		if dir, err = build(); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return Programs{CLI: filepath.Join(dir, "hubble"), Relay: filepath.Join(dir, "hubble-relay")}
