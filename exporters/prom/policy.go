@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,7 @@ type Decision struct {
 	Direction string // ingress or egress, seen from the workload that the policy selects
 	Match     string // Hubble's: none, l3-only, l3-l4, l4-only, all, l3-proto, proto-only, l7/http, l7/dns
 	Action    string // Hubble's: forwarded, dropped, audit, redirected
-	Policy    string // namespace/name
+	Policy    string // namespace/name; of several that only want a rule all, as namePolicies writes them
 	Rule      string // within the policy
 	Mode      string // audit or enforce
 }
@@ -35,8 +37,7 @@ func decide(r *flow.Record) (d Decision, ok bool) {
 	return d, false
 }
 
-// decideJudged is what a policy verdict says. Of several policies that want a rule
-// the first stands for all.
+// decideJudged is what a policy verdict says.
 func decideJudged(j *flow.Judged) Decision {
 	d := Decision{Direction: "egress", Match: "none", Action: "audit", Mode: "audit"}
 	if j.Ingress {
@@ -45,13 +46,31 @@ func decideJudged(j *flow.Judged) Decision {
 	if j.Denied {
 		d.Action, d.Mode = "dropped", "enforce"
 	}
-	if len(j.By) > 0 {
-		d.Policy = j.By[0].String()
-	}
+	d.Policy = namePolicies(j.By)
 	if j.Rule != "" {
 		d.Match, d.Rule = "l3-l4", j.Rule
 	}
 	return d
+}
+
+// maxNamed is how many policies one label names.
+const maxNamed = 4
+
+// namePolicies is "a/x,b/y": one that has a rule stands alone, of those that have
+// none for what was tried each wanted one. A verdict stays one series and is counted
+// once, however many policies there are: a workload is selected by one set of them
+// at a time. Beyond maxNamed they are counted, as "a/w,a/x,a/y,a/z,+2".
+func namePolicies(by []flow.PolicyRef) string {
+	names := make([]string, 0, len(by))
+	for _, p := range by {
+		names = append(names, p.String())
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed], fmt.Sprintf("+%d", more))
+	}
+	return strings.Join(names, ",")
 }
 
 // decided counts what a policy said, once: an update or an end of a flow repeats

@@ -38,6 +38,28 @@ func TestVerdicts(t *testing.T) {
 	expect(t, e, "weir_policy_verdicts_total", map[string]float64{labels("audit", "audit"): 1, labels("dropped", "enforce"): 3})
 }
 
+// Of policies that all want a rule none is left out, and the verdict counts once.
+func TestDefaultDenyNamesEveryPolicy(t *testing.T) {
+	ref := func(name string) flow.PolicyRef { return flow.PolicyRef{Namespace: "shop", Name: name} }
+	for _, c := range []struct {
+		by   []flow.PolicyRef
+		want string
+	}{
+		{nil, ""},
+		{[]flow.PolicyRef{ref("web")}, "shop/web"},
+		{[]flow.PolicyRef{ref("web"), ref("base"), ref("web")}, "shop/base,shop/web"},
+		{[]flow.PolicyRef{ref("f"), ref("e"), ref("d"), ref("c"), ref("b"), ref("a")}, "shop/a,shop/b,shop/c,shop/d,+2"},
+	} {
+		e, _ := newExporter(t, 0)
+		r := verdict(flow.RecordVerdict, flow.VerdictDropped, nil)
+		r.Judged = &flow.Judged{Denied: true, Count: 5, By: c.by}
+		consume(t, e, r)
+		expect(t, e, "weir_policy_verdicts_total", map[string]float64{
+			"action=dropped," + shop + "direction=egress,match=none,mode=enforce,policy=" + c.want + ",protocol=tcp,rule=," + fromWeb: 5,
+		})
+	}
+}
+
 // Who knows more of a decision tells it by Decide, of exchanges too.
 func TestDecide(t *testing.T) {
 	e, _ := newExporter(t, 3)
