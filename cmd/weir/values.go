@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,10 +143,18 @@ func powerVar(fs *pflag.FlagSet, p *settings.Size, name string, low, high settin
 func socketVar(fs *pflag.FlagSet, p *string, name, usage string) {
 	fs.Var(value{
 		set: func(s string) error {
-			// sockaddr_un holds 108 bytes with the final NUL.
 			path := strings.TrimPrefix(s, "unix://")
-			if path == "" || len(path) > 107 {
-				return fmt.Errorf("expected a path of at most 107 bytes")
+			if path == "" {
+				return fmt.Errorf("expected a path")
+			}
+			// In an address of gRPC's a relative path would be read as a host.
+			path, err := filepath.Abs(path)
+			if err != nil {
+				return err
+			}
+			// sockaddr_un holds 108 bytes with the final NUL.
+			if len(path) > 107 {
+				return fmt.Errorf("expected a path of at most 107 bytes, and %q has %d", path, len(path))
 			}
 			*p = path
 			return nil
