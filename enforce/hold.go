@@ -45,6 +45,7 @@ func (m *Manager) hold(s *state, again bool) (Applied, error) {
 	if err != nil {
 		return Applied{}, err
 	}
+	foreign := m.kernel == nil && len(m.state.current().Policies) == 0 && m.cfg.Pinned()
 	if m.kernel == nil {
 		if m.kernel, err = m.cfg.Open(); err != nil {
 			m.kernel = nil
@@ -56,6 +57,9 @@ func (m *Manager) hold(s *state, again bool) (Applied, error) {
 		return Applied{}, err
 	}
 	done := Applied{Warnings: lines(problems)}
+	if foreign {
+		done.Warnings = append(done.Warnings, "what was enforced until now is not kept here, and these policies took its place")
+	}
 	if m.applied.same(next) {
 		m.applied.policies = policies
 		return done, nil

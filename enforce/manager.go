@@ -39,16 +39,21 @@ const (
 )
 
 // New reads what is kept in Config.Dir. It touches nothing of the kernel: what is
-// held goes on, and Run takes it over.
+// held goes on, and Run takes it over. What is damaged there is told by Status, and
+// is no error: what is held must not depend on it. An error is one of the file system.
 func New(cfg Config) (*Manager, error) {
 	m := &Manager{cfg: cfg.withDefaults(), started: make(chan struct{}), wake: make(chan struct{}, 1), texts: map[string][]*policy.Policy{}}
 	var err error
-	if m.store, m.state, err = openStore(m.cfg.Dir); err != nil {
+	if m.store, m.state, err = openStore(m.cfg.Dir, m.cfg.Now()); err != nil {
 		return nil, err
 	}
+	if a := m.store.aside(); a != nil {
+		m.cfg.Logger.Error("the account of policies was damaged; what is in the kernel stays in force",
+			"set_aside", a.Path, "reason", a.Reason, "pinned", m.cfg.Pinned(), "policies", len(m.state.current().Policies))
+	}
 	m.tallies = m.store.readTallies(m.cfg.Logger)
-	if _, err := m.policies(m.state.current().Policies); err != nil {
-		return nil, err
+	if _, m.failure = m.policies(m.state.current().Policies); m.failure != nil {
+		m.cfg.Logger.Error("policies cannot be read; what is in the kernel stays in force", "error", m.failure)
 	}
 	return m, nil
 }

@@ -13,10 +13,11 @@ type Status struct {
 	Revision  uint64     `json:"revision"`
 	Changed   *time.Time `json:"changed,omitempty"` // when that revision was made
 	Change    string     `json:"change,omitempty"`
-	Attached  bool       `json:"attached"`          // programs are at work
-	Foreign   bool       `json:"foreign,omitempty"` // they are, by policies that are not kept here
-	Failure   string     `json:"failure,omitempty"` // why the policies do not hold as they should
-	Workloads int        `json:"workloads"`         // that rules were compiled for
+	Attached  bool       `json:"attached"`            // programs are at work
+	Foreign   bool       `json:"foreign,omitempty"`   // they are, by policies that are not kept here
+	Failure   string     `json:"failure,omitempty"`   // why the policies do not hold as they should
+	SetAside  *SetAside  `json:"set_aside,omitempty"` // a damaged account of policies
+	Workloads int        `json:"workloads"`           // that rules were compiled for
 	Policies  []Entry    `json:"policies"`
 	Devices   int        `json:"devices"`             // network devices where frames are judged
 	Uncovered []string   `json:"uncovered,omitempty"` // where they are not, and why
@@ -51,6 +52,7 @@ func (m *Manager) Status() Status {
 	if m.failure != nil {
 		s.Failure = m.failure.Error()
 	}
+	s.SetAside = m.store.aside()
 	if m.applied != nil {
 		s.Workloads = len(m.applied.workloads)
 	}

@@ -4,13 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"github.com/seed79351815/weir/enforce/internal/disk"
 	"github.com/seed79351815/weir/enforce/policy"
@@ -27,21 +26,15 @@ const (
 
 var validSource = regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString
 
-func openStore(dir string) (*store, *state, error) {
+// openStore reads what is kept in dir, which is made where it is missing.
+func openStore(dir string, now time.Time) (*store, *state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("directory of policies: %w", err)
 	}
 	s := &store{dir}
-	data, err := readBounded(filepath.Join(dir, "state.json"), maxState)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, &state{Version: stateVersion}, nil
-	}
+	st, err := s.load(now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("policies: %w", err)
-	}
-	st, err := parseState(data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("policies in %s: %w", dir, err)
 	}
 	return s, st, nil
 }
@@ -89,11 +82,11 @@ func readBounded(path string, most int64) ([]byte, error) {
 func (s *store) keep(text []byte) (string, error) {
 	sum := sha256.Sum256(text)
 	name := hex.EncodeToString(sum[:])
-	path := s.path(name)
-	if _, err := os.Stat(path); err == nil {
+	if _, err := s.source(name); err == nil {
 		return name, nil
 	}
-	if err := disk.Replace(path, text); err != nil {
+	// It is new, or was damaged and is made good.
+	if err := disk.Replace(s.path(name), text); err != nil {
 		return "", fmt.Errorf("keep the text of a policy: %w", err)
 	}
 	return name, nil
@@ -120,15 +113,19 @@ func (s *store) save(st *state) error {
 	if err != nil {
 		return fmt.Errorf("policies: %w", err)
 	}
-	if err := disk.Replace(filepath.Join(s.dir, "state.json"), append(data, '\n')); err != nil {
+	if err := disk.Replace(s.statePath(), append(data, '\n')); err != nil {
 		return fmt.Errorf("save policies: %w", err)
 	}
 	s.tidy(st)
 	return nil
 }
 
-// tidy is no part of what must succeed: what stays is taken out another time.
+// tidy is no part of what must succeed: what stays is taken out another time. What
+// was set aside may name any text.
 func (s *store) tidy(st *state) {
+	if s.aside() != nil {
+		return
+	}
 	used := map[string]bool{}
 	for i := range st.History {
 		for _, p := range st.History[i].Policies {

@@ -15,7 +15,7 @@ import (
 
 func TestStoreKeepsStateAndTexts(t *testing.T) {
 	dir := t.TempDir()
-	s, st, err := openStore(dir)
+	s, st, err := openStore(dir, time.Unix(1000, 0))
 	if err != nil || len(st.current().Policies) != 0 {
 		t.Fatalf("an empty directory: %+v, %v", st, err)
 	}
@@ -32,7 +32,7 @@ func TestStoreKeepsStateAndTexts(t *testing.T) {
 	if err := s.save(next); err != nil {
 		t.Fatal(err)
 	}
-	_, again, err := openStore(dir)
+	_, again, err := openStore(dir, time.Unix(1000, 0))
 	if err != nil || !reflect.DeepEqual(again, next) {
 		t.Fatalf("read %+v, %v, want %+v", again, err, next)
 	}
@@ -46,7 +46,7 @@ func TestStoreKeepsStateAndTexts(t *testing.T) {
 
 // What is enforced must not depend on a file that somebody changed.
 func TestStoreRefusesWhatIsNotItsOwn(t *testing.T) {
-	s, _, err := openStore(t.TempDir())
+	s, _, err := openStore(t.TempDir(), time.Unix(1000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +69,13 @@ func TestStoreRefusesWhatIsNotItsOwn(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(s.dir, "state.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := openStore(s.dir); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+		if _, st, err := openStore(s.dir, time.Unix(1000, 0)); err != nil || len(st.History) != 0 {
+			t.Errorf("%s: %+v, %v", text, st, err)
+		}
+		if a := s.aside(); a == nil || !strings.Contains(a.Reason, want) {
+			t.Errorf("%s: %v, want %q", text, a, want)
+		} else if err := os.Remove(a.Path); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -86,7 +91,7 @@ func TestHistoryIsBounded(t *testing.T) {
 }
 
 func TestTalliesAreBoundedAndOutliveTheProcess(t *testing.T) {
-	s, _, err := openStore(t.TempDir())
+	s, _, err := openStore(t.TempDir(), time.Unix(1000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
