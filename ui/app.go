@@ -17,6 +17,7 @@ import (
 type reading struct {
 	snapshot *aggregate.Snapshot
 	health   collector.Health
+	policies Policies
 }
 
 // Run shows the interface until the user quits, ctx is done, or the process is
@@ -62,13 +63,13 @@ func Run(ctx context.Context, cfg Config) error {
 	return cfg.Guard.settle()
 }
 
-// read polls the snapshot and the health, at once and then at every tick.
+// read polls the snapshot, the health and the policies, at once and then at every tick.
 func read(ctx context.Context, cfg Config, out chan<- reading) {
 	tick := time.NewTicker(cfg.Interval)
 	defer tick.Stop()
 	for {
 		select {
-		case out <- reading{cfg.Snapshot(), cfg.Health()}:
+		case out <- reading{cfg.Snapshot(), cfg.Health(), cfg.Policies()}:
 		case <-ctx.Done():
 			return
 		}
@@ -90,7 +91,8 @@ func loop(ctx context.Context, m *model, p *painter, events <-chan tcell.Event, 
 		case <-ctx.Done():
 			return nil
 		case r := <-readings:
-			draw = m.update(r.snapshot, r.health, m.cfg.Now())
+			changed := m.setPolicies(r.policies)
+			draw = m.update(r.snapshot, r.health, m.cfg.Now()) || changed
 		case ev, open := <-events:
 			quit, err := handle(m, p, ev, open)
 			// Held keys come faster than frames: take what is waiting, draw once.

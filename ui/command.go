@@ -23,6 +23,7 @@ func commands() []command {
 		{[]string{"flows"}, "", "the flows", view(rootFlows)},
 		{[]string{"operations"}, "", "the operations", view(rootOperations)},
 		{[]string{"health"}, "", "losses, rings and tables", view(rootHealth)},
+		{[]string{"policy", "policies"}, "", "the policies, and what they refused or would have", view(rootPolicies)},
 		{[]string{"sort"}, "COLUMN", "sort by a column, -COLUMN in reverse", (*model).sortCommand},
 		{[]string{"filter"}, "FILTER", "the same as /FILTER; without one: clear it", (*model).filterCommand},
 		{[]string{"help"}, "", "all keys", func(m *model, _ string) error { m.do(actHelp); return nil }},

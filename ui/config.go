@@ -19,17 +19,20 @@ type Config struct {
 	// Health gives the pipeline's account of itself, called beside Snapshot. Its
 	// maps and slices must not change afterwards. Required.
 	Health func() collector.Health
+	// Policies gives the policies of now, called beside Snapshot. What it gives must
+	// not change afterwards. Without it nothing is known of them but what verdicts say.
+	Policies func() Policies
 
 	Title    string // an extra word for the header, e.g. a filter's name
 	Host     string
 	Kernel   string
-	Mode     string // "observe", "audit" or "enforce"; default "observe"
+	Mode     string // what weir does where no policy is known; default "observe"
 	Attached string // where the flows come from: "daemon unix:///…", "own capture", "recording FILE"
 	Recorded bool   // the flows come from a recording, whose pace is its own: no lag is computed
 
 	Filter string // initial filter of workloads and flows
 	Sort   string // initial sort column of View, after "-" in reverse
-	View   string // "workloads" (default), "flows", "operations" or "health"
+	View   string // "workloads" (default), "flows", "operations", "health" or "policy"
 
 	Interval time.Duration // between readings; default 500 ms, at least 200 ms
 	Mouse    bool          // take the mouse; the terminal's own selection of text is lost by it
@@ -51,6 +54,9 @@ func (c Config) withDefaults() Config {
 		c.Interval = 500 * time.Millisecond
 	}
 	c.Interval = max(c.Interval, 200*time.Millisecond)
+	if c.Policies == nil {
+		c.Policies = func() Policies { return Policies{Note: "nothing is known of policies but what their verdicts say"} }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

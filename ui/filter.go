@@ -44,6 +44,8 @@ const (
 	ofWorkload  subject = 1 << iota
 	ofFlow              // among workloads it selects those that have such a flow
 	ofOperation         // among workloads it selects those that ask or are asked so
+	ofVerdict           // among workloads it selects those at an end of such a verdict
+	ofPolicy
 )
 
 // filterField is one prefix of the filter's grammar.
@@ -55,19 +57,21 @@ type filterField struct {
 
 // filterFields is the grammar's table: help and errors are made of it.
 var filterFields = []filterField{
-	{"port", "a port of either end: 80, 80,443 or 8000-8999", ofFlow},
-	{"ip", "an address of either end: 10.0.0.7, 10.0.0.0/8 or its beginning", ofFlow},
-	{"src", "the client: part of its name, address or command", ofFlow | ofOperation},
-	{"dst", "the server: part of its name, address or command", ofFlow | ofOperation},
-	{"proto", "the protocol: tcp, udp, icmp or its number", ofFlow},
-	{"process", "part of a command's name, or a whole process id", ofFlow},
+	{"port", "a port of either end: 80, 80,443 or 8000-8999", ofFlow | ofVerdict},
+	{"ip", "an address of either end: 10.0.0.7, 10.0.0.0/8 or its beginning", ofFlow | ofVerdict},
+	{"src", "the client: part of its name, address or command", ofFlow | ofOperation | ofVerdict},
+	{"dst", "the server: part of its name, address or command", ofFlow | ofOperation | ofVerdict},
+	{"proto", "the protocol: tcp, udp, icmp or its number", ofFlow | ofVerdict},
+	{"process", "part of a command's name, or a whole process id", ofFlow | ofVerdict},
 	{"state", "live, ended, failed, or how it ended: closed, refused, timed-out, …", ofFlow},
 	{"protocol", "what is spoken: http, dns or tls", ofOperation},
 	{"method", "the HTTP method or the DNS type: get or post,put", ofOperation},
 	{"path", "part of an HTTP path, a DNS name or a TLS server name", ofOperation},
 	{"status", "an outcome: 404, 5xx, 400-499, nxdomain, no_answer, error", ofOperation},
-	{"container", "part of a container's name, id or image", ofWorkload | ofFlow | ofOperation},
-	{"ns", "part of a namespace: Kubernetes, Compose project, …", ofWorkload | ofFlow | ofOperation},
+	{"policy", "part of a policy's name", ofVerdict | ofPolicy},
+	{"mode", "what a policy does, or did: audit or enforce", ofVerdict | ofPolicy},
+	{"container", "part of a container's name, id or image", ofWorkload | ofFlow | ofOperation | ofVerdict},
+	{"ns", "part of a namespace: Kubernetes, Compose project, …", ofWorkload | ofFlow | ofOperation | ofVerdict},
 }
 
 func fieldOf(name string) (filterField, bool) {

@@ -40,7 +40,7 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 		m.buf = appendEndpoint(m.buf[:0], &r.Server, r.Protocol)
 		return m.contains(t)
 	case "proto":
-		return r.Protocol.String() == t.want || strconv.Itoa(int(r.Protocol)) == t.want
+		return isProtocol(r.Protocol, t.want)
 	case "process":
 		return t.process(&r.Client) || t.process(&r.Server)
 	case "state":
@@ -51,7 +51,7 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 		return hasNamespace(r.Client.Workload, t.want) || hasNamespace(r.Server.Workload, t.want)
 	}
 	if t.field != "" {
-		return false // what is said of operations
+		return false // what is said of other rows
 	}
 	m.buf = appendEndpoint(m.buf[:0], &r.Client, r.Protocol)
 	m.buf = appendEndpoint(m.buf, &r.Server, r.Protocol)
@@ -62,7 +62,8 @@ func (m *matcher) holds(t *term, r *aggregate.FlowRow) bool {
 
 // workloads gives a test for the rows of the workload table. What is said of flows
 // (port:, proto:, …) selects the workloads that have such a flow, what is said of
-// operations (path:, status:, …) those at an end of such an operation.
+// operations (path:, status:, …) those at an end of such an operation, and what is
+// said of policies those at an end of such a verdict.
 func (m *matcher) workloads(s *aggregate.Snapshot) func(*aggregate.WorkloadRow) bool {
 	var with []map[string]bool // sets of workloads; a row must be in all of them
 	if ofFlows := m.only(ofFlow); ofFlows != nil {
@@ -81,6 +82,16 @@ func (m *matcher) workloads(s *aggregate.Snapshot) func(*aggregate.WorkloadRow) 
 			if o := &s.Operations[i]; ofOperations.operation(o) {
 				has[workloadKey(o.Client)] = true
 				has[workloadKey(o.Server)] = true
+			}
+		}
+		with = append(with, has)
+	}
+	if ofVerdicts := m.only(ofVerdict); ofVerdicts != nil {
+		has := make(map[string]bool)
+		for i := range s.Verdicts {
+			if v := &s.Verdicts[i]; ofVerdicts.verdict(v) {
+				has[workloadKey(v.Workload)] = true
+				has[workloadKey(v.Peer)] = true
 			}
 		}
 		with = append(with, has)
@@ -166,8 +177,7 @@ func (t *term) addr(ap netip.AddrPort, m *matcher) bool {
 }
 
 func (t *term) process(e *flow.Endpoint) bool {
-	return e.PID != 0 && strconv.FormatUint(uint64(e.PID), 10) == t.want ||
-		strings.Contains(strings.ToLower(e.Comm.String()), t.want)
+	return isProcess(e.PID, e.Comm, t.want)
 }
 
 // hasState takes live, ended and failed beside the names of the ends.

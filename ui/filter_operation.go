@@ -26,8 +26,13 @@ func (f *filter) misfit(on subject) string {
 
 // filterHint shows by example what a filter may say.
 func filterHint(on subject) text {
-	if on == ofOperation {
+	switch on {
+	case ofOperation:
 		return "word  path:/cart  method:post  status:5xx  dst:redis  protocol:dns  !word"
+	case ofVerdict:
+		return "word  denied  policy:shop/web  dst:redis  port:443  process:curl  !word"
+	case ofPolicy:
+		return "word  mode:enforce  policy:shop  guard  !word  /regex/"
 	}
 	return "word  port:443  dst:redis  proto:udp  state:failed  !word  /regex/"
 }

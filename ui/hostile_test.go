@@ -45,6 +45,14 @@ func FuzzScreen(f *testing.F) {
 				}
 			}
 		}
+		snap.Verdicts = newShop().verdicts()
+		for i := range snap.Verdicts {
+			v := &snap.Verdicts[i]
+			v.Workload, v.Peer, v.Remote, v.Rule, v.Comm = w, nil, evil, evil, flow.MakeComm(evil)
+			v.By = []flow.PolicyRef{{Name: evil, Namespace: evil, Kind: evil, Mode: evil, Section: evil}, {Name: evil}}
+		}
+		now := Policies{Note: evil, Failure: evil, Uncovered: []string{evil, evil}, Lost: 1,
+			List: []Policy{{Name: evil, Kind: evil, Mode: evil, File: evil, Selected: []string{evil, evil}}, {}}}
 		h := lossy()
 		h.Source.Unseen[0].Reason = evil
 		h.Lost[flow.Loss{Stage: evil, Reason: evil}] = 5
@@ -54,8 +62,9 @@ func FuzzScreen(f *testing.F) {
 		cfg.Host, cfg.Kernel, cfg.Attached, cfg.Title = evil, evil, evil, evil
 		m, s := testModel(t, cfg), simulated(t, 120, 30)
 		p := newPainter(m, s, colourTheme())
+		m.setPolicies(now)
 		m.update(snap, h, noon)
-		for _, keys := range [][]string{{"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"4"},
+		for _, keys := range [][]string{{"5"}, {"w"}, {"right"}, {"enter"}, {"w"}, {"enter"}, {"pgdn"}, {"q", "tab"}, {"5", "tab"}, {"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"4"},
 			{"3"}, {"w"}, {"right"}, {"G", "enter"}, {"q", "g", "enter"}, {"q", "/", "protocol:tls", "enter"}, {"enter"}, {"enter"}, {"pgdn"},
 			{"3", "/", "ctrl-u", "protocol:dns", "enter"}, {"enter"}, {"enter"}, {"3", "/", "ctrl-u", "status:503", "enter"}, {"enter"}, {"enter"},
 			{"1", "j", "enter", "shift-tab"}, {"shift-tab"}, {":", evil, "enter"}} {

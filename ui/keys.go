@@ -13,6 +13,7 @@ const (
 	actView2
 	actView3
 	actView4
+	actView5
 	actNextTab
 	actPrevTab
 	actOpen
@@ -72,10 +73,11 @@ var bindings = []binding{
 	{actView2, []string{"2"}, everywhere, "", "flows", "Views"},
 	{actView3, []string{"3"}, everywhere, "", "operations: requests, lookups and handshakes", "Views"},
 	{actView4, []string{"4"}, everywhere, "", "health: losses, rings and tables", "Views"},
-	{actNextTab, []string{"tab", "]"}, everywhere, "next view", "the next view, or the next part of a workload", "Views"},
+	{actView5, []string{"5"}, everywhere, "", "policies, and what they refused or would have", "Views"},
+	{actNextTab, []string{"tab", "]"}, everywhere, "next view", "the next view, or the next part of one", "Views"},
 	{actPrevTab, []string{"shift-tab", "["}, everywhere, "", "the view before", "Views"},
 
-	{actOpen, []string{"enter"}, onTable, "open", "open the row: what is behind a workload, a flow, an operation", "Rows"},
+	{actOpen, []string{"enter"}, onTable, "open", "open the row: what is behind a workload, a flow, an operation, a policy", "Rows"},
 	{actFilter, []string{"/"}, onTable, "filter", "filter as you type (below)", "Rows"},
 	{actSortNext, []string{"s"}, onTable, "sort", "sort by the next column", "Rows"},
 	{actSortReverse, []string{"S"}, onTable, "", "reverse the order", "Rows"},

@@ -43,7 +43,7 @@ func TestKeyTable(t *testing.T) {
 // to work on.
 func TestEveryKeyOnEveryPage(t *testing.T) {
 	pages := [][]string{{"1"}, {"2"}, {"3"}, {"4"}, {"1", "enter"}, {"1", "enter", "tab"}, {"1", "enter", "tab", "tab"},
-		{"1", "enter", "shift-tab"}, {"1", "enter", "shift-tab", "enter"}, {"2", "enter"}, {"3", "enter"}, {"?"}}
+		{"1", "enter", "shift-tab"}, {"1", "enter", "shift-tab", "enter"}, {"2", "enter"}, {"3", "enter"}, {"5"}, {"5", "tab"}, {"5", "enter"}, {"5", "enter", "tab"}, {"5", "tab", "enter"}, {"?"}}
 	for _, page := range pages {
 		for _, b := range bindings {
 			for _, k := range b.keys {

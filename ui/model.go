@@ -17,6 +17,7 @@ const (
 	rootFlows
 	rootOperations
 	rootHealth
+	rootPolicies
 )
 
 // model is the whole state of the interface. It knows no terminal: keys and
@@ -25,12 +26,13 @@ type model struct {
 	cfg Config
 	now time.Time
 
-	newest *aggregate.Snapshot // nil until the first one
-	shown  *aggregate.Snapshot // newest, or the one that was shown when the user paused
-	since  time.Time           // when newest came
-	health collector.Health
-	behind time.Time // since when records have been made that newest lacks; zero when there are none
-	known  uint64    // records when newest came
+	newest   *aggregate.Snapshot // nil until the first one
+	shown    *aggregate.Snapshot // newest, or the one that was shown when the user paused
+	since    time.Time           // when newest came
+	health   collector.Health
+	policies Policies  // the present ones, also while the picture is held
+	behind   time.Time // since when records have been made that newest lacks; zero when there are none
+	known    uint64    // records when newest came
 
 	paused   bool
 	pausedAt uint64 // events until then
@@ -60,7 +62,7 @@ type model struct {
 // configuration.
 func newModel(cfg Config) (*model, error) {
 	m := &model{cfg: cfg, now: cfg.Now(), pageSize: 10}
-	m.roots = []*page{newWorkloadsPage(m), newFlowsPage(m), newOperationsPage(m), newHealthPage(m)}
+	m.roots = []*page{newWorkloadsPage(m), newFlowsPage(m), newOperationsPage(m), newHealthPage(m), newPoliciesPage(m)}
 	if cfg.View != "" {
 		if err := m.command(cfg.View); err != nil {
 			return nil, err
@@ -72,7 +74,9 @@ func newModel(cfg Config) (*model, error) {
 			return nil, err
 		}
 		for _, p := range m.roots {
-			p.tab().filter = f
+			for _, t := range p.tabs {
+				t.filter = f
+			}
 		}
 		m.filters = append(m.filters, f.String())
 	}
@@ -125,6 +129,19 @@ func (m *model) update(s *aggregate.Snapshot, h collector.Health, now time.Time)
 		m.show(s)
 	}
 	return changed
+}
+
+// setPolicies takes the policies of now, before update. It tells whether anything on
+// the screen may look different.
+func (m *model) setPolicies(p Policies) bool {
+	if reflect.DeepEqual(p, m.policies) {
+		return false
+	}
+	m.policies = p
+	if !m.paused {
+		m.refill()
+	}
+	return true
 }
 
 // show puts a snapshot on the screen: only what is seen is computed.

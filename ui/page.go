@@ -14,6 +14,14 @@ type page struct {
 
 func (p *page) tab() *tab { return p.tabs[p.at] }
 
+// name is what a view of the first level is called: as its tab where it has several.
+func (p *page) name() text {
+	if len(p.tabs) > 1 {
+		return p.tab().name
+	}
+	return p.title
+}
+
 // tab is what a page shows: rows (grid and fill set) or text (lines set).
 type tab struct {
 	name   text

@@ -25,7 +25,7 @@ func (m *model) key(name string, r rune) effect {
 func (m *model) do(a action) effect {
 	t := m.tab()
 	switch a {
-	case actView1, actView2, actView3, actView4:
+	case actView1, actView2, actView3, actView4, actView5:
 		m.goTo(int(a - actView1))
 	case actNextTab:
 		m.turn(1)
@@ -94,16 +94,20 @@ func (m *model) goTo(root int) {
 	m.refill()
 }
 
-// turn goes to the next or the previous tab: of the page, else of the first
-// level.
+// turn goes to the next or the previous tab of the page. On the first level the
+// next view follows the last tab.
 func (m *model) turn(by int) {
 	p := m.page()
-	switch {
-	case len(p.tabs) > 1:
-		p.at = (p.at + by + len(p.tabs)) % len(p.tabs)
-	case len(m.stack) == 0:
+	at := p.at + by
+	if len(m.stack) == 0 && (at < 0 || at >= len(p.tabs)) {
 		m.root = (m.root + by + len(m.roots)) % len(m.roots)
+		if p = m.roots[m.root]; by > 0 {
+			at = 0
+		} else {
+			at = len(p.tabs) - 1
+		}
 	}
+	p.at = (at + len(p.tabs)) % len(p.tabs)
 	m.refill()
 }
 

@@ -135,6 +135,7 @@ func TestGoldenScreens(t *testing.T) {
 		health collector.Health
 		empty  bool
 		tall   bool // at 120x40 too
+		policy bool // policies are at work
 		keys   []string
 		then   func(*model)
 	}{
@@ -161,6 +162,12 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "filter_nothing", health: healthy(), keys: []string{"2", "/", "port:1", "enter"}},
 		{name: "command", health: healthy(), keys: []string{":"}},
 		{name: "empty", health: collector.Health{Since: ago(time.Second)}, empty: true, keys: []string{"2"}},
+		{name: "policies", tall: true, policy: true, health: healthy(), keys: []string{"5"}},
+		{name: "policies_none", health: healthy(), keys: []string{"5"}},
+		{name: "policy", policy: true, health: healthy(), keys: []string{"5", "enter"}},
+		{name: "policy_details", policy: true, health: healthy(), keys: []string{"5", "j", "enter", "tab"}},
+		{name: "verdicts", tall: true, policy: true, health: healthy(), keys: []string{"5", "tab"}},
+		{name: "verdict", policy: true, health: healthy(), keys: []string{"5", "tab", "enter"}},
 		{name: "paused_losing", health: lossy(), keys: []string{"space"}, then: later},
 	}
 	sizes := []struct {
@@ -179,6 +186,15 @@ func TestGoldenScreens(t *testing.T) {
 				if scene.empty {
 					snap = &aggregate.Snapshot{Time: noon.UnixNano(), Seq: 1}
 				}
+				mode := "observe"
+				if scene.policy {
+					snap.Verdicts = newShop().verdicts()
+					snap.Totals.Denied, snap.Totals.DeniedRate, snap.Totals.Audited = 1_325, 2.5, 40
+					m.setPolicies(newShop().policies())
+					mode = "enforcing 2, auditing 1"
+				} else {
+					m.setPolicies(Policies{})
+				}
 				m.update(snap, scene.health, noon)
 				p.paint()
 				press(m, scene.keys...)
@@ -188,7 +204,7 @@ func TestGoldenScreens(t *testing.T) {
 				p.paint()
 				got := contents(s)
 				golden(t, filepath.Join("testdata", scene.name+"_"+size.name+".golden"), got)
-				if !strings.Contains(got, "LOST ") || !strings.Contains(got, "lag ") || !strings.Contains(got, "observe") {
+				if !strings.Contains(got, "LOST ") || !strings.Contains(got, "lag ") || !strings.Contains(got, mode) {
 					t.Error("losses, lag and mode must be on every screen")
 				}
 			})
@@ -224,7 +240,7 @@ func TestTabBarOnSmallScreens(t *testing.T) {
 	snap := manyOperations(10_000, 1)
 	m.update(snap, lossy(), noon)
 	for w := minWidth - 2; w < 100; w++ {
-		for root, key := range []string{"1", "2", "3", "4"} {
+		for root, key := range []string{"1", "2", "3", "4", "5"} {
 			press(m, key)
 			got := m.tabBar(w).String()
 			for i, p := range m.roots {

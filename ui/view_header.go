@@ -9,6 +9,7 @@ func (m *model) header(width, rows int) []line {
 	if rows == 1 {
 		segs := append(append([]seg{
 			{10, m.modeLine()}}, m.lossSegs(true)...),
+			seg{6, m.refusedLine()},
 			seg{5, labelled("flows", count(uint64(m.live())))},
 			seg{4, line{{perSecond(m.eventRate()), plain}, {" ev/s", dim}}},
 			seg{0, line{{clean(m.cfg.Host), plain}}},
@@ -22,7 +23,15 @@ func (m *model) header(width, rows int) []line {
 }
 
 func (m *model) modeLine() line {
-	return line{{"weir ", strong}, {clean(m.cfg.Mode), accent}}
+	mode := m.policies.mode()
+	if mode == "" {
+		mode = clean(m.cfg.Mode)
+	}
+	l := line{{"weir ", strong}, {mode, accent}}
+	if m.policies.Failure != "" {
+		l = append(l, span{" failing", bad})
+	}
+	return l
 }
 
 func (m *model) placeLine(width int) line {
@@ -53,12 +62,31 @@ func (m *model) trafficLine(width int) line {
 		{6, line{{"open/s ", dim}, {perSecond(t.OpenRate).pad(5, false), plain}}},
 		{29, line{{"→ ", dim}, {rate(t.SentRate.Payload).pad(9, false), plain}}},
 		{29, line{{"← ", dim}, {rate(t.ReceivedRate.Payload).pad(9, false), plain}}},
+		{28, m.refusedLine()},
 	}
 	return fitSegs(width, append(append(segs, requestSegs(&t.L7, 20)...),
 		seg{8, labelled("failed", count(t.Failed), bad)},
 		seg{7, labelled("drops", count(t.Drops), bad)},
 		seg{5, labelled("retransmits", count(t.Retransmits), warn)},
 	))
+}
+
+// refusedLine counts what policies refused, and would have; nothing where that is
+// nothing.
+func (m *model) refusedLine() (l line) {
+	if m.shown == nil {
+		return nil
+	}
+	if n := m.shown.Totals.Denied; n > 0 {
+		l = append(l, span{"denied ", dim}, span{count(n), bad})
+	}
+	if n := m.shown.Totals.Audited; n > 0 {
+		if l != nil {
+			l = append(l, span{segGap, plain})
+		}
+		l = append(l, span{"audited ", dim}, span{count(n), warn})
+	}
+	return l
 }
 
 func (m *model) lossLine(width int) line {
@@ -103,14 +131,15 @@ func (m *model) lossSegs(narrow bool) []seg {
 // tabBar names the views, or where the user is inside one.
 func (m *model) tabBar(width int) line {
 	if len(m.stack) == 0 {
-		var full, brief []seg
+		var full []seg
+		var brief line
 		for i, p := range m.roots {
-			name := text(strconv.Itoa(i+1)) + " " + p.title
+			name := text(strconv.Itoa(i+1)) + " " + p.name()
 			full = append(full, seg{5, tabLabel(name+m.rootCount(i), i == m.root)})
-			brief = append(brief, seg{5, tabLabel(name, i == m.root)})
+			brief = append(brief, tabLabel(name, i == m.root)...)
 		}
 		if segsWidth(full) > width {
-			return fitSegs(width, brief)
+			return brief.fit(width) // its labels have blanks around them
 		}
 		return fitSegs(width, full)
 	}
@@ -142,10 +171,14 @@ func tabLabel(name text, here bool) line {
 
 func (m *model) rootCount(i int) text {
 	switch {
-	case i == rootHealth && lostTotal(m.health) > 0:
+	case i == rootHealth && lostTotal(m.health) > 0, i == rootPolicies && m.policies.Failure != "":
 		return " !"
 	case i == rootHealth || m.shown == nil:
 		return ""
+	case i == rootPolicies && m.roots[i].at > 0:
+		return " " + count(uint64(len(m.shown.Verdicts)))
+	case i == rootPolicies:
+		return " " + count(uint64(len(m.policies.List)))
 	case i == rootWorkloads:
 		return " " + count(uint64(len(m.shown.Workloads)))
 	case i == rootOperations:
@@ -219,7 +252,7 @@ func (m *model) promptLine(width int) line {
 	case p.mark == '/':
 		out = append(out, span{"    " + filterHint(m.tab().on), dim})
 	case p.value() == "":
-		out = append(out, span{"    flows  workloads  operations  health  sort COLUMN  filter …  help  q", dim})
+		out = append(out, span{"    flows  workloads  operations  health  policy  sort COLUMN  filter …  help  q", dim})
 	}
 	return out.fit(width)
 }

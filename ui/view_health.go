@@ -9,7 +9,7 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// newHealthPage is the last view: whether what is shown is all there was. It
+// newHealthPage is the fourth view: whether what is shown is all there was. It
 // shows the present even while the picture is paused.
 func newHealthPage(m *model) *page {
 	return &page{title: "Health", tabs: []*tab{{name: "Health", lines: func(width int) []line {
