@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed79351815/weir/bpf"
 	"github.com/seed79351815/weir/cmd/weir/settings"
 )
 
@@ -20,6 +21,7 @@ type app struct {
 	outTTY, errTTY bool
 	lookup         func(string) (string, bool) // os.LookupEnv
 	environ        []string                    // os.Environ()
+	openKernel     func(bpf.Config) (*bpf.Capture, error)
 
 	cfg     config
 	file    string // the configuration file that was read, empty for none

@@ -21,8 +21,9 @@ import (
 type feed struct {
 	pipeline *collector.Collector
 	resolver *identity.Resolver
-	capture  *bpf.Capture // nil for a recording
+	capture  *bpf.Capture // nil for a recording, and where nothing is captured
 	source   io.Closer
+	blind    error  // why nothing is captured; nil where that was not to be
 	node     string // the host that it happens on
 
 	mu    sync.RWMutex
@@ -37,7 +38,7 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 		// Open says it with what to do about it.
 		a.log.Debug("cgroup v2 is not found", "error", err)
 	}
-	capture, err := bpf.Open(bpf.Config{
+	capture, err := a.openKernel(bpf.Config{
 		CgroupRoot: root, RingSize: int(a.cfg.kernelBuffer), Interval: a.cfg.interval, Logger: a.log,
 	})
 	if err != nil {
@@ -51,11 +52,18 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 			return nil, err
 		}
 	}
+	f := a.newFeed(source, resolver, sinks...)
+	f.capture, f.source = capture, capture
+	return f, nil
+}
+
+// newFeed connects a source to sinks.
+func (a *app) newFeed(source collector.Source, resolver *identity.Resolver, sinks ...collector.Sink) *feed {
 	table := aggregate.NewTable(aggregate.Config{MaxFlows: a.cfg.maxFlows, L7: l7.Config{Unredacted: a.cfg.unredacted}}, resolver)
 	return &feed{
 		pipeline: collector.New(collector.Config{Logger: a.log, Drain: drainTime}, source, table, sinks...),
-		resolver: resolver, capture: capture, source: capture, node: hostName(),
-	}, nil
+		resolver: resolver, node: hostName(),
+	}
 }
 
 // admitSecrets says that what is shown may hold secrets, where that was asked for:

@@ -86,12 +86,21 @@ func (a *app) newDaemon() (*daemon, error) {
 	// What the sinks ask for is there before the first of them is fed.
 	d.feed, err = a.openCapture(nil, sinks...)
 	if err != nil {
-		listen.close()
-		return nil, errors.Join(err, d.kept.close())
+		d.feed = a.openBlind(err, sinks...)
 	}
 	if d.manager, d.unwatch, err = a.openManager(d.feed); err != nil {
 		listen.close()
-		return nil, errors.Join(err, d.feed.close(), d.kept.close())
+		return nil, errors.Join(d.feed.blind, err, d.feed.close(), d.kept.close())
+	}
+	if err := d.feed.blind; err != nil {
+		// Policies hold whatever becomes of capture; without them there is nothing to go on for.
+		if !d.manager.Charged() {
+			d.unwatch()
+			listen.close()
+			return nil, errors.Join(err, d.feed.close(), d.kept.close())
+		}
+		a.log.Error("nothing is captured; policies are held all the same", "error", err)
+		return d, nil
 	}
 	d.programs = d.feed.capture.Attached()
 	for _, err := range d.feed.capture.Absent() {
@@ -147,9 +156,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		return nil
 	})
 	d.ready.Store(true)
-	n.ready("capturing")
-	l := d.addresses()
-	d.app.log.Info("ready", "programs", d.programs, "socket", l.Socket, "hubble", l.Hubble, "metrics", l.Metrics)
+	d.announce(gctx, n)
 	<-gctx.Done()
 	d.ready.Store(false)
 	n.stopping()
@@ -181,13 +188,6 @@ func (d *daemon) living(yield func(*flow.Record) bool) { d.feed.pipeline.Living(
 
 func (d *daemon) up() time.Duration { return time.Since(d.started) }
 
-func (d *daemon) readiness() error {
-	if !d.ready.Load() {
-		return errors.New("it is starting or stopping")
-	}
-	return nil
-}
-
 // alive tells whether the pipeline still answers: then systemd need not restart it.
 func (d *daemon) alive() bool {
 	answered := make(chan struct{})
@@ -207,6 +207,9 @@ func (d *daemon) alive() bool {
 // summary is a line for systemctl status.
 func (d *daemon) summary() string {
 	live, opened, bytes := d.meter.rates()
+	if err := d.readiness(); err != nil {
+		return "not ready: " + err.Error()
+	}
 	return fmt.Sprintf("%s flows, %.1f new/s, %s/s, lost: %s", grouped(live), opened, size(bytes),
 		lostLine(control.Losses(d.health().Lost)))
 }

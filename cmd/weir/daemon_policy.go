@@ -68,6 +68,9 @@ func (d *daemon) methods() map[string]control.Method {
 func (d *daemon) policies() control.Policies {
 	st := d.manager.Status()
 	out := control.Policies{Foreign: st.Foreign, Failure: st.Failure}
+	if out.Failure == "" && st.SetAside != nil && len(st.Policies) == 0 {
+		out.Failure = st.SetAside.Error()
+	}
 	for i := range st.Policies {
 		if e := &st.Policies[i]; e.Mode == policy.ModeEnforce {
 			out.Enforced++

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/seed79351815/weir/bpf"
 )
 
 func main() {
@@ -24,7 +26,7 @@ func mainStatus() int {
 	context.AfterFunc(ctx, stop)
 	// A reader that went away (| head) is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
-	a := &app{out: quietPipe{os.Stdout}, err: os.Stderr, lookup: os.LookupEnv, environ: os.Environ(),
+	a := &app{out: quietPipe{os.Stdout}, err: os.Stderr, lookup: os.LookupEnv, environ: os.Environ(), openKernel: bpf.Open,
 		outTTY: isTerminal(os.Stdout), errTTY: isTerminal(os.Stderr)}
 	return a.execute(ctx, os.Args[1:])
 }

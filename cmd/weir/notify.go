@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -18,7 +20,13 @@ func (n notifier) send(state string) {
 }
 
 func (n notifier) ready(status string) { n.send(sd.SdNotifyReady + "\nSTATUS=" + status) }
-func (n notifier) stopping()           { n.send(sd.SdNotifyStopping + "\nSTATUS=stopping") }
+
+// starting says why it is not ready yet, and that it needs this time to go on trying.
+func (n notifier) starting(status string, more time.Duration) {
+	n.send(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=%s", more.Microseconds(), strings.ReplaceAll(status, "\n", " ")))
+}
+
+func (n notifier) stopping() { n.send(sd.SdNotifyStopping + "\nSTATUS=stopping") }
 
 // watch sends what status says, and feeds the watchdog while healthy, until ctx
 // is done. A daemon that hangs is restarted by systemd.

@@ -38,6 +38,10 @@ func TestNotify(t *testing.T) {
 	if got := next(); got != "READY=1\nSTATUS=capturing" {
 		t.Errorf("got %q", got)
 	}
+	n.starting("policies do not hold:\nREADY=1", 10*time.Second)
+	if got := next(); got != "EXTEND_TIMEOUT_USEC=10000000\nSTATUS=policies do not hold: READY=1" {
+		t.Errorf("got %q", got)
+	}
 	n.stopping()
 	if got := next(); got != "STOPPING=1\nSTATUS=stopping" {
 		t.Errorf("got %q", got)

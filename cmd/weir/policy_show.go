@@ -46,6 +46,10 @@ func (a *app) printPolicyStatus(s *enforce.Status, now time.Time) {
 	case len(s.Policies) == 0:
 		a.say("No policy is at work.")
 	}
+	if s.SetAside != nil {
+		a.say("%s", s.SetAside)
+		a.say("Put it right and move it back to state.json, or give the policies anew with `weir policy audit` and remove it; then start weir again.")
+	}
 	if s.Failure != "" {
 		a.say("The policies do not hold as they should; what was applied before does: %s", s.Failure)
 	}

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/seed79351815/weir/bpf"
@@ -64,8 +62,8 @@ func (s *snapshot) run(ctx context.Context, take func(*pcap.Packet) error) error
 	cancel := s.resolver.OnWorkload(s.meet)
 	go func() { named <- s.resolver.Run(naming) }()
 	if !s.choice.all() {
-		seen := make(map[uint64]bool)
-		go every(naming, 500*time.Millisecond, func() { s.look(seen) })
+		around := lookout{root: s.root, tell: s.resolver.Observe}
+		go every(naming, lookEvery, around.look)
 	}
 	hint := time.AfterFunc(3*time.Second, s.hint)
 	err := s.packets.Run(ctx, func(p *bpf.Packet) error {
@@ -82,30 +80,6 @@ func (s *snapshot) run(ctx context.Context, take func(*pcap.Packet) error) error
 		err = nerr
 	}
 	return err
-}
-
-// look tells the resolver of new cgroups: without weir's capture of events it would
-// find a container that starts only at its next survey.
-func (s *snapshot) look(seen map[uint64]bool) {
-	// A cgroup that goes away while it is looked at is no fault.
-	_ = filepath.WalkDir(s.root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		st, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || seen[st.Ino] {
-			return nil
-		}
-		seen[st.Ino] = true
-		s.resolver.Observe(&flow.Event{Kind: flow.KindCgroupCreated, Time: time.Now().UnixNano(), Cgroup: &flow.Cgroup{
-			ID: st.Ino, Path: "/" + strings.TrimPrefix(strings.TrimPrefix(path, s.root), "/"),
-		}})
-		return nil
-	})
 }
 
 func (s *snapshot) packet(p *bpf.Packet, w *flow.Workload) *pcap.Packet {
