@@ -17,6 +17,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const struct rule_key *rule_key_type __attribute__((unused));
+const struct port_key *port_key_type __attribute__((unused));
 const struct rule_value *rule_value_type __attribute__((unused));
 const enum identity identity_type __attribute__((unused));
 const enum rule_set rule_set_type __attribute__((unused));

@@ -34,9 +34,12 @@ static __always_inline bool is_extension(u8 protocol)
 }
 
 /* What cannot be read has no protocol: only rules for every protocol speak of it. */
-static __noinline int read_datagram(struct __sk_buff *skb, struct datagram *d)
+__attribute__((noinline)) int read_datagram(struct __sk_buff *skb, struct datagram *d)
 {
 	struct ports ports;
+
+	if (!d)
+		return 0;
 
 	if (read_header(skb, &d->h) || is_extension(d->h.protocol)) {
 		d->h.protocol = 0;

@@ -54,7 +54,9 @@ static __always_inline u32 identity_of_address(const u8 *addr, bool noted)
 	u32 *identity;
 
 	__builtin_memcpy(k.addr, addr, 16);
-	identity = bpf_map_lookup_elem(&addresses, &k);
+	identity = bpf_map_lookup_elem(&hosts, k.addr);
+	if (!identity)
+		identity = bpf_map_lookup_elem(&addresses, &k);
 	if (!identity)
 		return IDENTITY_WORLD;
 	if (noted && *identity & ADDRESS_LOCAL)
@@ -63,7 +65,8 @@ static __always_inline u32 identity_of_address(const u8 *addr, bool noted)
 }
 
 /* Adds what the set says about one of the peer's identities, from a rank on. */
-static __always_inline void consult(void *set, const struct question *q, u32 peer, u32 least, struct answer *a)
+static __always_inline void consult(void *narrow, void *set, const struct question *q, u32 peer, u32 least,
+				    struct answer *a)
 {
 	struct rule_key k = {
 	    .bits = RULE_BITS,
@@ -72,8 +75,10 @@ static __always_inline void consult(void *set, const struct question *q, u32 pee
 	    .protocol = q->protocol,
 	    .port = bpf_htons(q->port),
 	};
-	struct rule_value *v = bpf_map_lookup_elem(set, &k);
+	struct rule_value *v = bpf_map_lookup_elem(narrow, &k.peer);
 
+	if (!v)
+		v = bpf_map_lookup_elem(set, &k);
 	if (!v)
 		return;
 	if (v->enforced >= least && v->enforced > a->enforced) {
@@ -102,7 +107,8 @@ static __always_inline bool closed_to_names(const u8 *addr, u32 peer)
 }
 
 /* Adds what the set says about the names that the peer's address has for the workload. */
-static __always_inline void consult_names(void *set, const struct question *q, u64 owner, struct answer *a)
+static __always_inline void consult_names(void *narrow, void *set, const struct question *q, u64 owner,
+					  struct answer *a)
 {
 	struct known_key k = {.owner = owner};
 	u32 since = q->since ? q->since : seconds_now();
@@ -118,7 +124,7 @@ static __always_inline void consult_names(void *set, const struct question *q, u
 		u64 slot = names->slots[n];
 
 		if (slot && (u32)slot >= since)
-			consult(set, q, slot >> 32, least, a);
+			consult(narrow, set, q, slot >> 32, least, a);
 	}
 }
 
@@ -127,17 +133,24 @@ static __always_inline bool refuses(u32 rank)
 	return rank == RANK_DENY || rank == RANK_DEFAULT_DENY;
 }
 
-/* One table of one set. A set that is not there lets nothing pass: its tables were never filled. */
-static __noinline int judge(const struct question *q, struct answer *a)
+/*
+ * One table of one set. A set that is not there lets nothing pass: its tables were
+ * never filled. Not static: then it is verified once, and not at each call.
+ */
+__attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 {
 	struct regime *r = the_regime();
 	u32 number = SET_EVERYONE, flags = 0;
+	u64 cgroup, peer_cgroup, owner;
 	struct member *m, *peer;
-	u64 owner;
-	void *set;
+	void *narrow, *set;
 
+	if (!q || !a)
+		return 0;
 	__builtin_memset(a, 0, sizeof(*a));
-	m = bpf_map_lookup_elem(&members, &q->cgroup);
+	cgroup = q->cgroup;
+	peer_cgroup = q->peer_cgroup;
+	m = bpf_map_lookup_elem(&members, &cgroup);
 	if (m) {
 		number = m->set;
 		flags = m->flags;
@@ -154,25 +167,28 @@ static __noinline int judge(const struct question *q, struct answer *a)
 		a->verdict = VERDICT_HELD;
 		return 0;
 	}
+	if (number == SET_EVERYONE && r)
+		number = r->everyone;
+	narrow = bpf_map_lookup_elem(&port_sets, &number);
 	set = bpf_map_lookup_elem(&sets, &number);
-	if (!set) {
+	if (!narrow || !set) {
 		a->verdict = VERDICT_DENIED;
 		return 0;
 	}
-	owner = owner_by(m, q->cgroup);
+	owner = owner_by(m, cgroup);
 	/* The socket tells better than the address, which others may share. */
-	if (q->peer_cgroup) {
-		peer = bpf_map_lookup_elem(&members, &q->peer_cgroup);
-		if (owner_by(peer, q->peer_cgroup) == owner) /* what it says to itself is its own affair */
+	if (peer_cgroup) {
+		peer = bpf_map_lookup_elem(&members, &peer_cgroup);
+		if (owner_by(peer, peer_cgroup) == owner) /* what it says to itself is its own affair */
 			return 0;
 		a->peer = peer ? peer->identity : IDENTITY_UNKNOWN;
 	} else {
 		a->peer = identity_of_address(q->addr, q->noted);
 	}
-	consult(set, q, a->peer, RANK_NONE, a);
-	consult(set, q, IDENTITY_ANY, RANK_NONE, a);
+	consult(narrow, set, q, a->peer, RANK_NONE, a);
+	consult(narrow, set, q, IDENTITY_ANY, RANK_NONE, a);
 	if (q->direction == DIRECTION_EGRESS && r && r->names)
-		consult_names(set, q, owner, a);
+		consult_names(narrow, set, q, owner, a);
 	if (refuses(a->enforced)) {
 		a->verdict = VERDICT_DENIED;
 		a->rule = a->enforced_rule;
@@ -192,7 +208,7 @@ enum ruling {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 4096); /* as many as `sets` */
+	__uint(max_entries, ENFORCE_SETS);
 	__type(key, u32);
 	__type(value, u32);
 } ruled SEC(".maps");
@@ -201,9 +217,12 @@ static __always_inline u32 how_ruled(u64 cgroup)
 {
 	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
 	u32 set = m ? m->set : SET_EVERYONE, *r;
+	struct regime *now = the_regime();
 
 	if (set == SET_HELD)
 		return RULED_ENFORCED;
+	if (set == SET_EVERYONE && now)
+		set = now->everyone;
 	r = bpf_map_lookup_elem(&ruled, &set);
 	return r ? *r : RULED_NOT;
 }
@@ -218,20 +237,21 @@ static __always_inline void refuse_unread(u64 cgroup, struct answer *a)
 }
 
 /* Counts a verdict that is worth a word. */
-static __noinline int tell(const struct question *q, const struct answer *a)
+__attribute__((noinline)) int tell(const struct question *q, const struct answer *a)
 {
-	struct verdict_key k = {
-	    .cgroup = q->cgroup,
-	    .rule = a->rule,
-	    .peer = a->peer,
-	    .port = q->port,
-	    .protocol = q->protocol,
-	    .direction = q->direction,
-	    .verdict = a->verdict,
-	};
+	struct verdict_key k = {};
 	struct verdict_value *v, first = {};
 	struct regime *r;
 
+	if (!q || !a)
+		return 0;
+	k.cgroup = q->cgroup;
+	k.rule = a->rule;
+	k.peer = a->peer;
+	k.port = q->port;
+	k.protocol = q->protocol;
+	k.direction = q->direction;
+	k.verdict = a->verdict;
 	__builtin_memcpy(k.addr, q->addr, 16);
 	v = bpf_map_lookup_elem(&verdicts, &k);
 	if (!v) {

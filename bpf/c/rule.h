@@ -8,7 +8,8 @@
 #include "wire_rule.h"
 #include <bpf/bpf_helpers.h>
 
-#define ENFORCE_RULES 65536 /* entries of one set */
+#define ENFORCE_RULES 65536 /* entries of one table of one set */
+#define ENFORCE_SETS 4096
 
 /* Who a cgroup belongs to, and which set of rules is its own. */
 struct {
@@ -28,7 +29,15 @@ struct {
 	__type(value, struct member);
 } containers SEC(".maps");
 
-/* Whose an address is. */
+/* Whose an address is; `addresses` has blocks of them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__uint(key_size, 16);
+	__type(value, u32);
+} hosts SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -37,7 +46,26 @@ struct {
 	__type(value, u32);
 } addresses SEC(".maps");
 
-/* One table of rules. A set is replaced as a whole: another table takes its place in `sets`. */
+/*
+ * The rules of one set: those for one port in a hash, since most are and it costs
+ * the same however many there are, and the wider ones by their prefixes. A set
+ * never changes: another takes a free place, and its members go there.
+ */
+struct port_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ENFORCE_RULES);
+	__uint(key_size, sizeof(struct port_key));
+	__uint(value_size, sizeof(struct rule_value));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, ENFORCE_SETS);
+	__type(key, u32);
+	__array(values, struct port_table);
+} port_sets SEC(".maps");
+
 struct rule_table {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -48,7 +76,7 @@ struct rule_table {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 4096);
+	__uint(max_entries, ENFORCE_SETS);
 	__type(key, u32);
 	__array(values, struct rule_table);
 } sets SEC(".maps");

@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 3
+#define RULE_ABI 4
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -25,9 +25,9 @@ enum identity {
  */
 #define ADDRESS_LOCAL (1u << 31)
 
-/* Sets with a fixed place. */
+/* Sets with a number that means something. */
 enum rule_set {
-	SET_EVERYONE = 0, /* whom no policy selects */
+	SET_EVERYONE = 0, /* whom no policy selects: the set that the regime names */
 	SET_HELD = 1,	  /* a container that nobody has named yet: nothing passes, nothing is refused */
 	SET_FIRST = 2,
 };
@@ -91,6 +91,14 @@ struct rule_key {
 
 #define RULE_BITS 64
 
+/* A rule for one port; what rule_key has behind bits. */
+struct port_key {
+	u32 peer;
+	u8 direction;
+	u8 protocol;
+	__be16 port;
+};
+
 /* rank by the policies that are enforced, and by all; and the rules that say so. */
 struct rule_value {
 	u32 enforced_rule;
@@ -133,4 +141,6 @@ struct regime {
 	u32 hold_orphan; /* and also when it is gone */
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
 	u32 names;	 /* some set has rules of names */
+	u32 everyone;	 /* the set of whom no policy selects */
+	u32 reserved;
 };

@@ -9,21 +9,26 @@ import (
 // addressLocal is ADDRESS_LOCAL of c/wire_rule.h.
 const addressLocal = 1 << 31
 
-// addressesOf is the kernel's table of whose an address is.
-func addressesOf(t *policy.Tables) map[enforceAddressKey]uint32 {
+// addressesOf are the kernel's tables of whose an address is: single ones, and
+// blocks.
+func addressesOf(t *policy.Tables) (hosts map[[16]byte]uint32, blocks map[enforceAddressKey]uint32) {
 	local := map[policy.Identity]bool{policy.IdentityHost: true}
 	for _, w := range t.Workloads {
 		local[w.Identity] = true
 	}
-	all := make(map[enforceAddressKey]uint32, len(t.Prefixes))
+	hosts, blocks = map[[16]byte]uint32{}, map[enforceAddressKey]uint32{}
 	for prefix, identity := range t.Prefixes {
 		value := uint32(identity)
 		if local[identity] {
 			value |= addressLocal
 		}
-		all[addressKey(prefix)] = value
+		if prefix.IsSingleIP() {
+			hosts[prefix.Addr().As16()] = value
+		} else {
+			blocks[addressKey(prefix)] = value
+		}
 	}
-	return all
+	return hosts, blocks
 }
 
 func addressKey(p netip.Prefix) enforceAddressKey {

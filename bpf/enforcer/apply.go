@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
 )
@@ -41,17 +39,26 @@ func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 
 // prepared are the tables of a plan, filled, with their places.
 type prepared struct {
-	maps    []*ebpf.Map // nil where the place has it already
+	tables  []*ruleTables // nil where the place has it already
 	slots   []uint32
 	digests [][32]byte
 	names   *preparedNames
 }
 
+// number is what members of a set have: everyone's is named by the regime, so that
+// it changes for all of them at once.
+func (p *prepared) number(set int) uint32 {
+	if set == 0 {
+		return uint32(enforceRuleSetSET_EVERYONE)
+	}
+	return p.slots[set]
+}
+
 func (p *prepared) close() {
 	p.names.close()
-	for _, m := range p.maps {
-		if m != nil {
-			m.Close()
+	for _, t := range p.tables {
+		if t != nil {
+			t.close()
 		}
 	}
 }
@@ -73,28 +80,23 @@ func (e *Enforcer) prepare(t *policy.Tables, r *kernel.Report) (_ *prepared, err
 		return nil, err
 	}
 	claimed := e.sets.copy()
-	for i, s := range t.Sets {
+	for _, s := range t.Sets {
 		rules := encode(t, s)
-		if limit := int(e.inner.MaxEntries); len(rules) > limit {
-			return nil, fmt.Errorf("%d rules for one workload: a table has room for %d", len(rules), limit)
-		}
 		r.Rules += len(rules)
 		d := digest(rules)
-		slot, filled := uint32(enforceRuleSetSET_EVERYONE), false
-		if i > 0 {
-			if slot, filled, err = claimed.find(d, e.maps["sets"].MaxEntries()); err != nil {
-				return nil, err
-			}
-			claimed.take(slot, d)
+		slot, filled, err := claimed.find(d, e.maps["sets"].MaxEntries())
+		if err != nil {
+			return nil, err
 		}
-		var m *ebpf.Map
+		claimed.take(slot, d)
+		var tables *ruleTables
 		if !filled {
-			if m, err = table(e.inner, rules); err != nil {
+			if tables, err = e.inner.make(rules); err != nil {
 				return nil, err
 			}
 			r.Filled++
 		}
-		p.maps, p.slots, p.digests = append(p.maps, m), append(p.slots, slot), append(p.digests, d)
+		p.tables, p.slots, p.digests = append(p.tables, tables), append(p.slots, slot), append(p.digests, d)
 	}
 	r.Sets = len(t.Sets)
 	return p, nil
@@ -108,38 +110,37 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if plan.Hold {
 		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
 	}
-	places, err := place(e.cfg.CgroupRoot, plan, func(set int) uint32 { return tables.slots[set] }, newcomer)
+	places, err := place(e.cfg.CgroupRoot, plan, tables.number, newcomer)
 	if err != nil {
 		return err
 	}
 	r.Workloads = len(places.members)
-	addresses := addressesOf(plan.Tables)
-	if err := e.addresses.forget(addresses); err != nil {
+	hosts, blocks := addressesOf(plan.Tables)
+	if err := errors.Join(e.blocks.forget(blocks), e.hosts.forget(hosts)); err != nil {
 		return fmt.Errorf("take out an address: %w", err)
 	}
 	if err := e.names.put(e.maps["patterns"], tables.names); err != nil {
 		return err
 	}
 	used := map[uint32]bool{}
-	for i, m := range tables.maps {
+	for i, t := range tables.tables {
 		used[tables.slots[i]] = true
 		if err := e.maps["ruled"].Put(tables.slots[i], uint32(rulingOf(plan.Tables.Sets[i]))); err != nil {
 			return fmt.Errorf("say what a table of rules is about: %w", err)
 		}
-		if m == nil {
+		if t == nil {
 			continue
 		}
-		if err := e.maps["sets"].Put(tables.slots[i], m); err != nil {
+		if err := errors.Join(e.maps["port_sets"].Put(tables.slots[i], t.ports), e.maps["sets"].Put(tables.slots[i], t.wide)); err != nil {
 			return fmt.Errorf("put a table of rules in place: %w", err)
 		}
-		if tables.slots[i] >= uint32(enforceRuleSetSET_FIRST) {
-			e.sets.take(tables.slots[i], tables.digests[i])
-		}
+		e.sets.take(tables.slots[i], tables.digests[i])
 	}
+	atomic.StoreUint32(&e.regime.Everyone, tables.slots[0])
 	if err := e.admit(plan, places); err != nil {
 		return err
 	}
-	if err := e.addresses.put(addresses); err != nil {
+	if err := errors.Join(e.hosts.put(hosts), e.blocks.put(blocks)); err != nil {
 		return fmt.Errorf("put an address: %w", err)
 	}
 	e.declare(plan)
@@ -149,7 +150,7 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 		}
 		e.regime.next()
 	}
-	return e.sets.release(e.maps["sets"], used)
+	return e.sets.release(used, e.maps["sets"], e.maps["port_sets"])
 }
 
 // declare says what the plan needs of the programs, and that it holds.

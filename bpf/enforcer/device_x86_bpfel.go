@@ -27,11 +27,13 @@ const (
 	deviceMapAddresses         = "addresses"
 	deviceMapContainers        = "containers"
 	deviceMapDatagramNotes     = "datagram_notes"
+	deviceMapHosts             = "hosts"
 	deviceMapKnown             = "known"
 	deviceMapMembers           = "members"
 	deviceMapNameLosses        = "name_losses"
 	deviceMapParties           = "parties"
 	deviceMapPatterns          = "patterns"
+	deviceMapPortSets          = "port_sets"
 	deviceMapRegimes           = "regimes"
 	deviceMapRuled             = "ruled"
 	deviceMapSets              = "sets"
@@ -98,11 +100,13 @@ type deviceMapSpecs struct {
 	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
 	Containers    *ebpf.MapSpec `ebpf:"containers"`
 	DatagramNotes *ebpf.MapSpec `ebpf:"datagram_notes"`
+	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
 	Known         *ebpf.MapSpec `ebpf:"known"`
 	Members       *ebpf.MapSpec `ebpf:"members"`
 	NameLosses    *ebpf.MapSpec `ebpf:"name_losses"`
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
 	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
+	PortSets      *ebpf.MapSpec `ebpf:"port_sets"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
 	Ruled         *ebpf.MapSpec `ebpf:"ruled"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
@@ -141,11 +145,13 @@ type deviceMaps struct {
 	Addresses     *ebpf.Map `ebpf:"addresses"`
 	Containers    *ebpf.Map `ebpf:"containers"`
 	DatagramNotes *ebpf.Map `ebpf:"datagram_notes"`
+	Hosts         *ebpf.Map `ebpf:"hosts"`
 	Known         *ebpf.Map `ebpf:"known"`
 	Members       *ebpf.Map `ebpf:"members"`
 	NameLosses    *ebpf.Map `ebpf:"name_losses"`
 	Parties       *ebpf.Map `ebpf:"parties"`
 	Patterns      *ebpf.Map `ebpf:"patterns"`
+	PortSets      *ebpf.Map `ebpf:"port_sets"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
 	Ruled         *ebpf.Map `ebpf:"ruled"`
 	Sets          *ebpf.Map `ebpf:"sets"`
@@ -159,11 +165,13 @@ func (m *deviceMaps) Close() error {
 		m.Addresses,
 		m.Containers,
 		m.DatagramNotes,
+		m.Hosts,
 		m.Known,
 		m.Members,
 		m.NameLosses,
 		m.Parties,
 		m.Patterns,
+		m.PortSets,
 		m.Regimes,
 		m.Ruled,
 		m.Sets,

@@ -84,6 +84,14 @@ type enforceNameState struct {
 	Identity [8]uint32
 }
 
+type enforcePortKey struct {
+	_         structs.HostLayout
+	Peer      uint32
+	Direction uint8
+	Protocol  uint8
+	Port      uint16
+}
+
 type enforceRank uint32
 
 const (
@@ -104,6 +112,8 @@ type enforceRegime struct {
 	HoldOrphan uint32
 	Notes      uint32
 	Names      uint32
+	Everyone   uint32
+	Reserved   uint32
 }
 
 type enforceRuleKey struct {
@@ -175,6 +185,7 @@ const (
 	enforceMapContainers       = "containers"
 	enforceMapDatagramNotes    = "datagram_notes"
 	enforceMapForged           = "forged"
+	enforceMapHosts            = "hosts"
 	enforceMapKnown            = "known"
 	enforceMapMembers          = "members"
 	enforceMapNameLosses       = "name_losses"
@@ -182,6 +193,7 @@ const (
 	enforceMapNameStreams      = "name_streams"
 	enforceMapParties          = "parties"
 	enforceMapPatterns         = "patterns"
+	enforceMapPortSets         = "port_sets"
 	enforceMapRegimes          = "regimes"
 	enforceMapResolvers        = "resolvers"
 	enforceMapRuled            = "ruled"
@@ -203,6 +215,7 @@ const (
 	enforceVarMemberFlagType   = "member_flag_type"
 	enforceVarNameLossType     = "name_loss_type"
 	enforceVarNameStateType    = "name_state_type"
+	enforceVarPortKeyType      = "port_key_type"
 	enforceVarRankType         = "rank_type"
 	enforceVarRuleKeyType      = "rule_key_type"
 	enforceVarRuleSetType      = "rule_set_type"
@@ -273,6 +286,7 @@ type enforceMapSpecs struct {
 	Containers    *ebpf.MapSpec `ebpf:"containers"`
 	DatagramNotes *ebpf.MapSpec `ebpf:"datagram_notes"`
 	Forged        *ebpf.MapSpec `ebpf:"forged"`
+	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
 	Known         *ebpf.MapSpec `ebpf:"known"`
 	Members       *ebpf.MapSpec `ebpf:"members"`
 	NameLosses    *ebpf.MapSpec `ebpf:"name_losses"`
@@ -280,6 +294,7 @@ type enforceMapSpecs struct {
 	NameStreams   *ebpf.MapSpec `ebpf:"name_streams"`
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
 	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
+	PortSets      *ebpf.MapSpec `ebpf:"port_sets"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
 	Resolvers     *ebpf.MapSpec `ebpf:"resolvers"`
 	Ruled         *ebpf.MapSpec `ebpf:"ruled"`
@@ -297,6 +312,7 @@ type enforceVariableSpecs struct {
 	MemberFlagType *ebpf.VariableSpec `ebpf:"member_flag_type"`
 	NameLossType   *ebpf.VariableSpec `ebpf:"name_loss_type"`
 	NameStateType  *ebpf.VariableSpec `ebpf:"name_state_type"`
+	PortKeyType    *ebpf.VariableSpec `ebpf:"port_key_type"`
 	RankType       *ebpf.VariableSpec `ebpf:"rank_type"`
 	RuleKeyType    *ebpf.VariableSpec `ebpf:"rule_key_type"`
 	RuleSetType    *ebpf.VariableSpec `ebpf:"rule_set_type"`
@@ -329,6 +345,7 @@ type enforceMaps struct {
 	Containers    *ebpf.Map `ebpf:"containers"`
 	DatagramNotes *ebpf.Map `ebpf:"datagram_notes"`
 	Forged        *ebpf.Map `ebpf:"forged"`
+	Hosts         *ebpf.Map `ebpf:"hosts"`
 	Known         *ebpf.Map `ebpf:"known"`
 	Members       *ebpf.Map `ebpf:"members"`
 	NameLosses    *ebpf.Map `ebpf:"name_losses"`
@@ -336,6 +353,7 @@ type enforceMaps struct {
 	NameStreams   *ebpf.Map `ebpf:"name_streams"`
 	Parties       *ebpf.Map `ebpf:"parties"`
 	Patterns      *ebpf.Map `ebpf:"patterns"`
+	PortSets      *ebpf.Map `ebpf:"port_sets"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
 	Resolvers     *ebpf.Map `ebpf:"resolvers"`
 	Ruled         *ebpf.Map `ebpf:"ruled"`
@@ -352,6 +370,7 @@ func (m *enforceMaps) Close() error {
 		m.Containers,
 		m.DatagramNotes,
 		m.Forged,
+		m.Hosts,
 		m.Known,
 		m.Members,
 		m.NameLosses,
@@ -359,6 +378,7 @@ func (m *enforceMaps) Close() error {
 		m.NameStreams,
 		m.Parties,
 		m.Patterns,
+		m.PortSets,
 		m.Regimes,
 		m.Resolvers,
 		m.Ruled,
@@ -377,6 +397,7 @@ type enforceVariables struct {
 	MemberFlagType *ebpf.Variable `ebpf:"member_flag_type"`
 	NameLossType   *ebpf.Variable `ebpf:"name_loss_type"`
 	NameStateType  *ebpf.Variable `ebpf:"name_state_type"`
+	PortKeyType    *ebpf.Variable `ebpf:"port_key_type"`
 	RankType       *ebpf.Variable `ebpf:"rank_type"`
 	RuleKeyType    *ebpf.Variable `ebpf:"rule_key_type"`
 	RuleSetType    *ebpf.Variable `ebpf:"rule_set_type"`

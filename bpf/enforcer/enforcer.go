@@ -28,11 +28,12 @@ type Enforcer struct {
 	cfg        Config
 	maps       map[string]*ebpf.Map
 	programs   map[string]*ebpf.Program
-	inner      *ebpf.MapSpec // of one set of rules
+	inner      innerTables
 	regime     *regime
 	sets       slots
 	names      names
-	addresses  *mirror[enforceAddressKey, uint32]
+	hosts      *mirror[[16]byte, uint32]
+	blocks     *mirror[enforceAddressKey, uint32]
 	containers *mirror[enforceContainerId, enforceMember]
 	devices    devices
 	attached   bool // something is at work, by whoever's hand
@@ -44,7 +45,7 @@ type Enforcer struct {
 var abi = fmt.Sprintf("v%d", ruleABI)
 
 // ruleABI is RULE_ABI of c/wire_rule.h.
-const ruleABI = 3
+const ruleABI = 4
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -72,7 +73,7 @@ func (e *Enforcer) open() error {
 	if err != nil {
 		return fmt.Errorf("read embedded BPF object: %w", err)
 	}
-	e.inner = spec.Maps["sets"].InnerMap
+	e.inner = innerTables{spec.Maps["port_sets"].InnerMap, spec.Maps["sets"].InnerMap}
 	e.names.inner = spec.Maps["patterns"].InnerMap
 	dir := e.mapDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -97,14 +98,17 @@ func (e *Enforcer) open() error {
 	if err := e.openDevices(); err != nil {
 		return err
 	}
-	if e.addresses, err = newMirror[enforceAddressKey, uint32](e.maps["addresses"]); err != nil {
+	if e.hosts, err = newMirror[[16]byte, uint32](e.maps["hosts"]); err != nil {
+		return err
+	}
+	if e.blocks, err = newMirror[enforceAddressKey, uint32](e.maps["addresses"]); err != nil {
 		return err
 	}
 	if e.containers, err = newMirror[enforceContainerId, enforceMember](e.maps["containers"]); err != nil {
 		return err
 	}
 	e.attached = len(e.pinnedLinks()) > 0
-	return e.sets.adopt(e.maps["members"])
+	return e.sets.adopt(e.maps["members"], e.regime.Everyone)
 }
 
 // isTable tells tables from variables that no program reads.

@@ -88,3 +88,20 @@ func TestAuditPassesAndTells(t *testing.T) {
 		t.Errorf("nobody is said to have asked: %+v", out)
 	}
 }
+
+// budget is the most instructions that the verifier may walk for a program, as for
+// those that observe.
+const budget = 100_000
+
+func TestVerifierBudget(t *testing.T) {
+	w := newTown(t)
+	for name, p := range w.programs {
+		info, err := p.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if steps, ok := info.VerifiedInstructions(); ok && steps > budget {
+			t.Errorf("%s: the verifier walked %d instructions, the budget is %d", name, steps, budget)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (e *Enforcer) ruling(set uint32) (deviceRuling, error) {
 // tasks calls fn for the tasks whose sets are ruled at least so much: for every
 // process of the host where everyone's is.
 func (e *Enforcer) tasks(least deviceRuling, fn func(id string)) error {
-	everyone, err := e.ruling(uint32(enforceRuleSetSET_EVERYONE))
+	everyone, err := e.ruling(e.regime.Everyone)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package enforcer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -55,7 +56,9 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 			}})
 		}
 	}
-	slices.SortFunc(rules, func(a, b rule) int { return bytes.Compare(a.bytes(), b.bytes()) })
+	slices.SortFunc(rules, func(a, b rule) int {
+		return cmp.Or(cmp.Compare(a.key.Bits, b.key.Bits), bytes.Compare(a.bytes(), b.bytes()))
+	})
 	return rules
 }
 
@@ -93,8 +96,46 @@ func digest(rules []rule) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// table makes the kernel's table of the rules. The caller closes it.
-func table(spec *ebpf.MapSpec, rules []rule) (*ebpf.Map, error) {
+// innerTables are what the two tables of a set are made like.
+type innerTables struct{ ports, wide *ebpf.MapSpec }
+
+// ruleTables are the kernel's tables of one set.
+type ruleTables struct{ ports, wide *ebpf.Map }
+
+func (t *ruleTables) close() {
+	t.ports.Close()
+	t.wide.Close()
+}
+
+// make makes the kernel's tables of the rules. The caller closes them.
+func (in innerTables) make(rules []rule) (*ruleTables, error) {
+	ports, wide := rules, rules
+	// They are sorted by what counts of their keys.
+	if i := slices.IndexFunc(rules, rule.onePort); i >= 0 {
+		wide, ports = rules[:i], rules[i:]
+	} else {
+		ports = nil
+	}
+	t := &ruleTables{}
+	var err error
+	if t.ports, err = fill(in.ports, ports, func(r *rule) any {
+		return &enforcePortKey{Peer: r.key.Peer, Direction: r.key.Direction, Protocol: r.key.Protocol, Port: r.key.Port}
+	}); err != nil {
+		return nil, err
+	}
+	if t.wide, err = fill(in.wide, wide, func(r *rule) any { return &r.key }); err != nil {
+		t.ports.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (r rule) onePort() bool { return r.key.Bits == bitsAnyPort+16 }
+
+func fill(spec *ebpf.MapSpec, rules []rule, key func(*rule) any) (*ebpf.Map, error) {
+	if limit := int(spec.MaxEntries); len(rules) > limit {
+		return nil, fmt.Errorf("%d rules for one workload: a table has room for %d", len(rules), limit)
+	}
 	s := spec.Copy()
 	s.MaxEntries = uint32(max(len(rules), 1))
 	m, err := ebpf.NewMap(s)
@@ -102,7 +143,7 @@ func table(spec *ebpf.MapSpec, rules []rule) (*ebpf.Map, error) {
 		return nil, fmt.Errorf("table of %d rules: %w", len(rules), err)
 	}
 	for i := range rules {
-		if err := m.Put(&rules[i].key, &rules[i].value); err != nil {
+		if err := m.Put(key(&rules[i]), &rules[i].value); err != nil {
 			m.Close()
 			return nil, fmt.Errorf("table of %d rules: rule %d: %w", len(rules), i+1, err)
 		}

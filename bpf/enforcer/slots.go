@@ -15,9 +15,10 @@ type slots struct {
 	by    map[[sha256.Size]byte]uint32
 }
 
-// adopt marks the places that members of an earlier daemon's are in.
-func (s *slots) adopt(members *ebpf.Map) error {
+// adopt marks the places that members of an earlier daemon's are in, and everyone's.
+func (s *slots) adopt(members *ebpf.Map, everyone uint32) error {
 	s.taken, s.by = map[uint32][sha256.Size]byte{}, map[[sha256.Size]byte]uint32{}
+	s.taken[everyone] = [sha256.Size]byte{}
 	var id uint64
 	var m enforceMember
 	it := members.Iterate()
@@ -48,13 +49,15 @@ func (s *slots) take(slot uint32, d [sha256.Size]byte) {
 }
 
 // release empties the places that nobody is in any more.
-func (s *slots) release(sets *ebpf.Map, used map[uint32]bool) error {
+func (s *slots) release(used map[uint32]bool, arrays ...*ebpf.Map) error {
 	for slot, d := range s.taken {
 		if used[slot] || slot < uint32(enforceRuleSetSET_FIRST) {
 			continue
 		}
-		if err := sets.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("empty the set of rules %d: %w", slot, err)
+		for _, a := range arrays {
+			if err := a.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return fmt.Errorf("empty the set of rules %d: %w", slot, err)
+			}
 		}
 		delete(s.taken, slot)
 		delete(s.by, d)
