@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -110,9 +109,8 @@ func (r *Resolver) fillAddrs() {
 	var refs []cgroupRef
 	r.change(func(t *table) { refs = t.addressless() })
 	for _, ref := range refs {
-		if addrs := netnsAddrs(r.cfg.ProcRoot, r.tree.firstPID(ref.path)); len(addrs) > 0 {
-			r.change(func(t *table) { t.foundAddrs(ref.id, addrs) })
-		}
+		addrs := netnsAddrs(r.cfg.ProcRoot, r.tree.firstPID(ref.path))
+		r.change(func(t *table) { t.foundAddrs(ref.id, addrs) })
 	}
 }
 
@@ -168,14 +166,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 type cgroupRef struct {
 	id   uint64
 	path string
-}
-
-// foundAddrs takes addresses that /proc told of a cgroup's processes.
-func (t *table) foundAddrs(id uint64, addrs []netip.Addr) {
-	e := t.entries[id]
-	if e == nil || e.g == nil || len(e.g.w.Addrs) > 0 && len(e.g.found) == 0 {
-		return
-	}
-	e.g.found = addrs
-	t.refresh(e.g)
 }

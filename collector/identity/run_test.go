@@ -138,7 +138,8 @@ func TestPlainCgroupAddresses(t *testing.T) {
 		}
 		t.Skip("needs leave to make a network namespace:", err)
 	}
-	defer func() { sh.Process.Kill(); sh.Wait(); time.Sleep(10 * time.Millisecond) }()
+	end := sync.OnceFunc(func() { sh.Process.Kill(); sh.Wait(); time.Sleep(10 * time.Millisecond) })
+	defer end()
 	if n, _ := out.Read(make([]byte, 16)); n == 0 {
 		t.Skip("needs the program ip")
 	}
@@ -147,6 +148,9 @@ func TestPlainCgroupAddresses(t *testing.T) {
 	if w := r.Workload(id); w.Runtime != flow.RuntimeCgroup || len(w.Addrs) != 1 {
 		t.Errorf("workload = %+v", w)
 	}
+	end()
+	r.kick()
+	eventually(t, 5*time.Second, "the address given up", func() bool { return r.ByAddr(addr("10.99.9.9")) == nil && len(r.Workload(id).Addrs) == 0 })
 }
 
 func TestLookupsAreBounded(t *testing.T) {

@@ -1,6 +1,9 @@
 package identity
 
 import (
+	"net/netip"
+	"strings"
+
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -50,6 +53,35 @@ func (t *table) addressless() []cgroupRef {
 		}
 	}
 	return out
+}
+
+// foundAddrs takes addresses that /proc told of a cgroup's processes; none where it
+// has no process with a network of its own.
+func (t *table) foundAddrs(id uint64, addrs []netip.Addr) {
+	e := t.entries[id]
+	if e == nil || e.g == nil || len(e.g.w.Addrs) > 0 && len(e.g.found) == 0 {
+		return
+	}
+	plain := e.place.kind == placePlain
+	// A container may have its processes in another cgroup of its own.
+	if len(addrs) == 0 && (!plain || len(e.g.found) == 0) {
+		return
+	}
+	if plain && t.holdsContainers(e.path) {
+		addrs = nil // a runtime's process passed through on its way into a container, whose address it is
+	}
+	e.g.found = addrs
+	t.refresh(e.g)
+}
+
+// holdsContainers tells whether containers' cgroups are below the one at path.
+func (t *table) holdsContainers(path string) bool {
+	for _, e := range t.entries {
+		if e.g != nil && e.place.kind == placeContainer && strings.HasPrefix(e.path, path+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // all gives every workload, once for each cgroup, the remembered dead included.

@@ -93,6 +93,45 @@ func TestTableReusedPath(t *testing.T) {
 	}
 }
 
+// A runtime starts a container's first process above the container's cgroup.
+func TestTableParentOfContainersHasNoAddress(t *testing.T) {
+	tab, now := newTable(), time.Unix(1000, 0)
+	own, other := addr("172.17.0.2"), addr("10.9.9.9")
+	tab.see(1, "/docker", true)
+	tab.foundAddrs(1, []netip.Addr{own})
+	if w := tab.byAddr(own); w != tab.workload(1) {
+		t.Fatalf("a plain cgroup's address is %v's", w)
+	}
+	tab.see(2, "/docker/"+idA, true)
+	tab.learn(container{id: idA, trust: trustAPI, name: "web", addrs: []netip.Addr{own}}, now)
+	tab.foundAddrs(1, []netip.Addr{own})
+	if w := tab.workload(1); len(w.Addrs) != 0 {
+		t.Errorf("the parent of containers has %v", w.Addrs)
+	}
+	if w := tab.byAddr(own); w != tab.workload(2) {
+		t.Errorf("the container's address is %v's", w)
+	}
+
+	// A name that begins alike is no parent.
+	tab.see(3, "/dock", true)
+	tab.foundAddrs(3, []netip.Addr{other})
+	if w := tab.byAddr(other); w != tab.workload(3) {
+		t.Errorf("a plain cgroup's address is %v's", w)
+	}
+	tab.foundAddrs(3, nil) // its processes are gone
+	if w := tab.byAddr(other); w != nil {
+		t.Errorf("an address that nobody has is %v's", w)
+	}
+
+	// A container keeps what was found of one of its cgroups.
+	tab.see(4, "/docker/"+idB, true)
+	tab.foundAddrs(4, []netip.Addr{other})
+	tab.foundAddrs(4, nil)
+	if w := tab.byAddr(other); w != tab.workload(4) {
+		t.Errorf("the other container's address is %v's", w)
+	}
+}
+
 func TestTablePods(t *testing.T) {
 	tab, now := newTable(), time.Unix(1000, 0)
 	kube := "/kubepods/burstable/pod" + uid + "/"
