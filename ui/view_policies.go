@@ -47,7 +47,7 @@ func (m *model) policyNotes(width int) (out []line) {
 	if p.Failure != "" {
 		put(bad, "the policies do not hold as they should: "+clean(p.Failure))
 	}
-	if p.Foreign {
+	if p.Foreign && p.Note == "" {
 		put(warn, "programs of policies are at work that nobody here keeps; `weir policy off` takes them out")
 	}
 	if p.Note != "" {

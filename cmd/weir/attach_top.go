@@ -46,5 +46,6 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 		}
 		return err
 	}
-	return &shown{view: view, health: health, host: hostName(), kernel: kernelRelease(), attached: "daemon " + a.cfg.socket, run: run}, nil
+	poll := policyPoll{ask: daemonPolicies(ctx, cc)}
+	return &shown{view: view, health: health, policies: poll.get, host: hostName(), kernel: kernelRelease(), attached: "daemon " + a.cfg.socket, run: run}, nil
 }

@@ -85,6 +85,11 @@ func (c *config) captureFlags(fs *pflag.FlagSet) {
 // placeFlags say where weir keeps what outlives the daemon.
 func (c *config) placeFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.stateDir, "state-dir", "/var/lib/weir", "`directory` for what outlives the daemon")
+	c.pinFlags(fs)
+}
+
+// pinFlags are for commands that look for what is pinned.
+func (c *config) pinFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.bpfFS, "bpf-fs", "/sys/fs/bpf/weir", "`directory` on a BPF file system for pinned programs and maps")
 }
 

@@ -33,12 +33,13 @@ func (a *app) topCommand() *cobra.Command {
 		Use:     "top",
 		GroupID: groupLook,
 		Short:   "Watch workloads and flows live",
-		Long: `top shows workloads, their flows and how well they go, live. It attaches to the
-daemon; where none runs it captures by itself, and with --file it plays a
-recording. In it, ? shows the keys. Without a terminal that can place a cursor
-(TERM=dumb, or a pipe) it prints a table at each --refresh instead.`,
+		Long: `top shows workloads, their flows and how well they go, and what policies refuse,
+live. It attaches to the daemon; where none runs it captures by itself, and with
+--file it plays a recording. In it, ? shows the keys. Without a terminal that can
+place a cursor (TERM=dumb, or a pipe) it prints tables at each --refresh instead.`,
 		Example: `  weir top
   weir top --filter shop --sort -rate       # only what matches, fastest first
+  weir top --view policy                    # what is denied, or would be
   weir top --file incident.weir.gz          # what was recorded
   weir top --for 10s --refresh 5s | cat     # as text`,
 		Args: noArgs,
@@ -46,13 +47,14 @@ recording. In it, ? shows the keys. Without a terminal that can place a cursor
 	fs := cmd.Flags()
 	fs.StringVar(&o.filter, "filter", "", "show what matches this `text`, as after / in the screen")
 	fs.StringVar(&o.sort, "sort", "", "sort by this `column`, after - in reverse")
-	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "operations", "health"}, "what to show first")
+	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "operations", "health", "policy"}, "what to show first")
 	fs.BoolVar(&o.mouse, "mouse", false, "use the mouse; selecting text then needs the shift key")
 	durationVar(fs, &o.refresh, "refresh", 200*time.Millisecond, time.Hour, "how often it is drawn")
 	durationVar(fs, &o.period, "for", 0, maxPeriod, "stop after this time")
 	o.replay.flags(fs)
 	a.cfg.clientFlags(fs)
 	a.cfg.captureFlags(fs)
+	a.cfg.pinFlags(fs)
 	cmd.RunE = a.with(func(ctx context.Context, _ []string) error { return a.top(ctx, o) })
 	return cmd
 }
@@ -64,6 +66,7 @@ const maxPeriod = 30 * 24 * time.Hour
 type shown struct {
 	view     *aggregate.View
 	health   func() collector.Health
+	policies func() ui.Policies
 	host     string
 	kernel   string
 	attached string
@@ -113,7 +116,7 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 
 func (a *app) screen(s *shown, o topOptions, guard *ui.Guard) ui.Config {
 	return ui.Config{
-		Snapshot: s.view.Snapshot, Health: s.health, Host: s.host, Kernel: s.kernel,
+		Snapshot: s.view.Snapshot, Health: s.health, Policies: s.policies, Host: s.host, Kernel: s.kernel,
 		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view,
 		Interval: o.refresh, Mouse: o.mouse, NoColor: !a.color(), Guard: guard,
 	}
@@ -140,7 +143,8 @@ func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
 	if a.cfg.unredacted {
 		attached += ", unredacted"
 	}
-	return &shown{view: view, health: withLost(f.Health, view), host: hostName(), kernel: kernelRelease(), attached: attached, run: f.run}, nil
+	poll := policyPoll{ask: a.pinnedPolicies}
+	return &shown{view: view, health: withLost(f.Health, view), policies: poll.get, host: hostName(), kernel: kernelRelease(), attached: attached, run: f.run}, nil
 }
 
 func (a *app) replayTop(o topOptions) (*shown, error) {
@@ -155,7 +159,7 @@ func (a *app) replayTop(o topOptions) (*shown, error) {
 		defer clock.stop()
 		return f.run(ctx)
 	}
-	return &shown{view: view, health: withLost(f.Health, view), host: src.Meta().Host, kernel: src.Meta().Kernel,
+	return &shown{view: view, health: withLost(f.Health, view), policies: recordedPolicies, host: src.Meta().Host, kernel: src.Meta().Kernel,
 		attached: "recording " + o.replay.file, recorded: true, run: run}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
+	"github.com/seed79351815/weir/ui"
 )
 
 // plainRows bounds a table of printTop.
@@ -27,7 +28,7 @@ func (a *app) printTop(ctx context.Context, s *shown, o topOptions) error {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		if _, err := a.out.Write(plainTable(s.view.Snapshot(), s.health().Lost)); err != nil {
+		if _, err := a.out.Write(plainTable(s.view.Snapshot(), s.health().Lost, s.policies())); err != nil {
 			return err
 		}
 	}
@@ -35,16 +36,21 @@ func (a *app) printTop(ctx context.Context, s *shown, o topOptions) error {
 }
 
 // plainTable is the state as text, written in one piece.
-func plainTable(s *aggregate.Snapshot, lost map[flow.Loss]uint64) []byte {
+func plainTable(s *aggregate.Snapshot, lost map[flow.Loss]uint64, policies ui.Policies) []byte {
 	var b bytes.Buffer
 	var gone uint64
 	for _, n := range lost {
 		gone += n
 	}
 	t := s.Totals
-	fmt.Fprintf(&b, "%s  %s live, %s opened (%.1f/s), %s failed, %s dropped packets, %s/s, %s lost\n",
-		time.Unix(0, s.Time).UTC().Format(time.RFC3339), grouped(t.Live), grouped(t.Opened), t.OpenRate,
-		grouped(t.Failed), grouped(t.Drops), size(t.SentRate.Payload+t.ReceivedRate.Payload), grouped(gone))
+	refused := ""
+	if t.Denied+t.Audited > 0 {
+		refused = fmt.Sprintf("%s denied, %s audited, ", grouped(t.Denied), grouped(t.Audited))
+	}
+	now := time.Unix(0, s.Time)
+	fmt.Fprintf(&b, "%s  %s live, %s opened (%.1f/s), %s failed, %s dropped packets, %s%s/s, %s lost\n",
+		now.UTC().Format(time.RFC3339), grouped(t.Live), grouped(t.Opened), t.OpenRate,
+		grouped(t.Failed), grouped(t.Drops), refused, size(t.SentRate.Payload+t.ReceivedRate.Payload), grouped(gone))
 	rows := slices.Clone(s.Workloads)
 	slices.SortFunc(rows, func(x, y aggregate.WorkloadRow) int {
 		return cmp.Or(
@@ -66,6 +72,8 @@ func plainTable(s *aggregate.Snapshot, lost map[flow.Loss]uint64) []byte {
 		fmt.Fprintf(&b, "and %d workloads more\n", n)
 	}
 	plainOperations(&b, s.Operations)
+	plainPolicies(&b, &policies, now)
+	plainVerdicts(&b, s)
 	b.WriteByte('\n')
 	return b.Bytes()
 }

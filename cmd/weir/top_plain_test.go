@@ -9,11 +9,12 @@ import (
 
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/ui"
 )
 
 func TestPlainOperations(t *testing.T) {
 	s := &aggregate.Snapshot{Time: 1_795_536_000_000_000_000}
-	if got := string(plainTable(s, nil)); strings.Contains(got, "ROUTE") {
+	if got := string(plainTable(s, nil, ui.Policies{})); strings.Contains(got, "ROUTE") {
 		t.Errorf("a table of nothing:\n%s", got)
 	}
 	web, orders := &flow.Workload{Name: "web"}, &flow.Workload{Name: "orders"}
@@ -28,7 +29,7 @@ func TestPlainOperations(t *testing.T) {
 			L7Row: aggregate.L7Row{Requests: 7, Rate: 4.25, Errors: 2, ErrorRate: 1.5, P50: 1_234_567, P99: int64(2 * time.Second)}, Shown: 9},
 		aggregate.OperationRow{Server: web, Remote: "client.example", Protocol: flow.TLS, Route: strings.Repeat("日", 90),
 			L7Row: aggregate.L7Row{Rate: 2}})
-	got := string(plainTable(s, nil))
+	got := string(plainTable(s, nil, ui.Policies{}))
 	_, table, _ := strings.Cut(got, "\n\n")
 	lines := strings.Split(table, "\n")
 	for i, want := range []string{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/aggregate"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/ui"
 )
 
 func TestDeferredLog(t *testing.T) {
@@ -57,7 +58,7 @@ func TestPlainTable(t *testing.T) {
 		})
 	}
 	s.Workloads = append(s.Workloads, aggregate.WorkloadRow{SentRate: aggregate.Rates{Payload: 512}})
-	got := string(plainTable(s, map[flow.Loss]uint64{{Stage: "a"}: 3, {Stage: "b"}: 4}))
+	got := string(plainTable(s, map[flow.Loss]uint64{{Stage: "a"}: 3, {Stage: "b"}: 4}, ui.Policies{}))
 	lines := strings.Split(got, "\n")
 	if lines[0] != "2026-11-24T16:00:00Z  3 live, 1,234 opened (1.2/s), 2 failed, 1 dropped packets, 2.0 KiB/s, 7 lost" {
 		t.Errorf("first line %q", lines[0])
