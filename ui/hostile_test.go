@@ -52,7 +52,7 @@ func FuzzScreen(f *testing.F) {
 			v.By = []flow.PolicyRef{{Name: evil, Namespace: evil, Kind: evil, Mode: evil, Section: evil}, {Name: evil}}
 		}
 		now := Policies{Note: evil, Failure: evil, Uncovered: []string{evil, evil}, Lost: 1,
-			List: []Policy{{Name: evil, Kind: evil, Mode: evil, File: evil, Selected: []string{evil, evil}}, {}}}
+			List: []Policy{{Name: evil, Kind: evil, Mode: evil, File: evil, Selected: []string{evil, evil}, Said: []string{evil}}, {}}}
 		h := lossy()
 		h.Source.Unseen[0].Reason = evil
 		h.Lost[flow.Loss{Stage: evil, Reason: evil}] = 5
@@ -64,7 +64,7 @@ func FuzzScreen(f *testing.F) {
 		p := newPainter(m, s, colourTheme())
 		m.setPolicies(now)
 		m.update(snap, h, noon)
-		for _, keys := range [][]string{{"5"}, {"w"}, {"right"}, {"enter"}, {"w"}, {"enter"}, {"pgdn"}, {"q", "tab"}, {"5", "tab"}, {"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"4"},
+		for _, keys := range [][]string{{"5"}, {"w"}, {"right"}, {"enter"}, {"w"}, {"enter"}, {"pgdn"}, {"q", "tab"}, {"G", "end"}, {"5", "tab"}, {"1"}, {"w"}, {"enter"}, {"tab"}, {"2"}, {"right"}, {"enter"}, {"down", "pgdn"}, {"4"},
 			{"3"}, {"w"}, {"right"}, {"G", "enter"}, {"q", "g", "enter"}, {"q", "/", "protocol:tls", "enter"}, {"enter"}, {"enter"}, {"pgdn"},
 			{"3", "/", "ctrl-u", "protocol:dns", "enter"}, {"enter"}, {"enter"}, {"3", "/", "ctrl-u", "status:503", "enter"}, {"enter"}, {"enter"},
 			{"1", "j", "enter", "shift-tab"}, {"shift-tab"}, {":", evil, "enter"}} {

@@ -29,6 +29,7 @@ type Policy struct {
 	Selected []string  // workloads
 	Denied   uint64    // attempts since then
 	Audited  uint64    // attempts that passed, and would not
+	Said     []string  // the most frequent of both, in words
 }
 
 const modeEnforce = "enforce"

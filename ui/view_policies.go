@@ -87,7 +87,7 @@ func newPolicyPage(m *model, r policyRow) *page {
 	id, gone := r.key(), false
 	p := &page{title: clean(r.Name).fit(40, true)}
 	verdicts := newVerdictsTab(m, func(v *aggregate.VerdictRow) bool { return spokeBy(v, id) })
-	verdicts.empty = "this policy refused nothing, and would not have, since weir looks"
+	verdicts.empty = "no verdicts of this policy since weir looks; tab shows those before"
 	details := &tab{name: "Policy", lines: func(width int) []line { return policyDetails(&r, m.moment(), width) }}
 	p.tabs = []*tab{verdicts, details}
 	p.refresh = func(s *aggregate.Snapshot) {
@@ -154,6 +154,12 @@ func policyDetails(r *policyRow, now time.Time, width int) []line {
 		s.put(verbOf(r), "no workload that is there", warn)
 	}
 	list(&s, verbOf(r), r.Selected, clean)
+	if len(r.Said) > 0 {
+		s.heading("VERDICTS since it came into its mode, the most frequent")
+		for _, said := range r.Said {
+			s.lines = append(s.lines, line{{"  ", plain}, {clean(said), plain}})
+		}
+	}
 	for i, l := range s.lines {
 		s.lines[i] = l.fit(width)
 	}

@@ -70,12 +70,7 @@ func (a *app) printPolicyStatus(s *enforce.Status, now time.Time) {
 		}
 		a.say("  %d denied, %d would have been", e.Denied, e.Audited)
 		for j := range e.Tallies {
-			t := &e.Tallies[j]
-			what := "would deny"
-			if t.Denied {
-				what = "denied"
-			}
-			a.say("  %s: %s", what, t)
+			a.say("  %s", tallyLine(&e.Tallies[j]))
 		}
 	}
 	for _, u := range s.Uncovered {
@@ -84,6 +79,14 @@ func (a *app) printPolicyStatus(s *enforce.Status, now time.Time) {
 	if s.Lost > 0 {
 		a.say("%d verdicts are not counted: the kernel's table was full", s.Lost)
 	}
+}
+
+// tallyLine says what a policy did, how often and by which rule.
+func tallyLine(t *enforce.Tally) string {
+	if t.Denied {
+		return "denied: " + t.String()
+	}
+	return "would deny: " + t.String()
 }
 
 func modeLine(p *enforce.Stored, now time.Time) string {

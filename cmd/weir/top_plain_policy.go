@@ -23,7 +23,8 @@ func plainPolicies(b *bytes.Buffer, p *ui.Policies, now time.Time) {
 		fmt.Fprintf(b, "\nthe policies do not hold as they should: %s\n", printer.Sanitize(p.Failure))
 	}
 	if p.Foreign {
-		b.WriteString("\npolicies are at work that nobody here keeps; `weir policy off` takes them out\n")
+		note := cmp.Or(p.Note, "policies are at work that nobody here keeps; `weir policy off` takes them out")
+		fmt.Fprintf(b, "\n%s\n", printer.Sanitize(note))
 	}
 	if len(p.List) == 0 {
 		return

@@ -76,6 +76,9 @@ func shownPolicies(s *enforce.Status) ui.Policies {
 		e := &s.Policies[i]
 		p := ui.Policy{Name: e.Name, Kind: string(e.Kind), Mode: string(e.Mode), File: e.File, Since: e.Since,
 			Selected: e.Selected, Denied: e.Denied, Audited: e.Audited}
+		for j := range e.Tallies {
+			p.Said = append(p.Said, tallyLine(&e.Tallies[j]))
+		}
 		if e.Until != nil {
 			p.Until = *e.Until
 		}
@@ -87,7 +90,7 @@ func shownPolicies(s *enforce.Status) ui.Policies {
 // pinnedPolicies looks for what a daemon that is no more left at work.
 func (a *app) pinnedPolicies() (ui.Policies, error) {
 	if enforcer.Pinned(a.pinDir()) {
-		return ui.Policies{Foreign: true, Note: "no daemon runs; policies of one that ran are at work all the same, and nobody reads what they say: `weir run`"}, nil
+		return ui.Policies{Foreign: true, Note: "no daemon runs, but policies of one that did are at work: `weir run`"}, nil
 	}
 	return ui.Policies{Note: "no daemon runs, and policies need one: `weir run`"}, nil
 }

@@ -76,7 +76,8 @@ func TestDaemonPolicies(t *testing.T) {
 	until := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := enforce.Status{Failure: "full", Lost: 3, Uncovered: []string{"eth0: busy"}, Policies: []enforce.Entry{
 		{Stored: enforce.Stored{Name: "shop/web", Kind: "Guard", Mode: "enforce", Until: &until, Since: until.Add(-time.Hour), File: "web.yaml"},
-			Selected: []string{"shop/a"}, Denied: 5, Audited: 6},
+			Selected: []string{"shop/a"}, Denied: 5, Audited: 6,
+			Tallies: []enforce.Tally{{Rule: "deny all", Direction: "egress", Workload: "shop/a", Peer: "192.0.2.1", Protocol: "tcp", Port: 80, Denied: true, Count: 5}}},
 		{Stored: enforce.Stored{Name: "db", Kind: "NetworkPolicy", Mode: "audit"}},
 	}}
 	got, err := daemonPolicies(t.Context(), answering{answer: s})()
@@ -84,7 +85,7 @@ func TestDaemonPolicies(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if p := got.List[0]; p.Name != "shop/web" || p.Kind != "Guard" || p.Mode != "enforce" || !p.Until.Equal(until) || p.Since.IsZero() ||
-		p.File != "web.yaml" || len(p.Selected) != 1 || p.Denied != 5 || p.Audited != 6 {
+		p.File != "web.yaml" || len(p.Said) != 1 || p.Said[0] != "denied: shop/a → 192.0.2.1 port 80/tcp, 5 times: deny all" || len(p.Selected) != 1 || p.Denied != 5 || p.Audited != 6 {
 		t.Errorf("%+v", p)
 	}
 	if !got.List[1].Until.IsZero() {
@@ -111,7 +112,7 @@ func TestPinnedPolicies(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(a.pinDir(), "links-1", "connect4"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := a.pinnedPolicies(); err != nil || !got.Foreign || !strings.Contains(got.Note, "at work all the same") {
+	if got, err := a.pinnedPolicies(); err != nil || !got.Foreign || !strings.Contains(got.Note, "are at work") {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got := recordedPolicies(); got.Note == "" || got.Foreign {
@@ -168,7 +169,13 @@ func TestPlainPolicies(t *testing.T) {
 	if plainPolicies(&b, &ui.Policies{Note: "no daemon runs"}, now); b.Len() > 0 {
 		t.Errorf("nothing holds, and it is said: %s", b.String())
 	}
-	if plainPolicies(&b, &ui.Policies{Foreign: true}, now); !strings.Contains(b.String(), "policies are at work") {
-		t.Errorf("%q", b.String())
+	for want, p := range map[string]ui.Policies{
+		"policies are at work that nobody": {Foreign: true},
+		"no daemon runs":                   {Foreign: true, Note: "no daemon runs"},
+	} {
+		b.Reset()
+		if plainPolicies(&b, &p, now); !strings.Contains(b.String(), want) {
+			t.Errorf("%q, want %q", b.String(), want)
+		}
 	}
 }
