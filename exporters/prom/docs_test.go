@@ -75,10 +75,8 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 
 ` + "`direction` is `ingress` or `egress`; `match` and `action` are Hubble's (`l3-l4`, `l7/http` …; `forwarded`, `dropped`, `audit`); `mode` is `audit` or\n`enforce`" + `. What is not known is empty. What no policy decided is not counted here.
 
-- **Attempts are counted as the kernel saw them**, at the end whose policy decided. At the end that asks that is a call of ` + "`connect` or `sendto`" + ` that
-  failed, or a datagram without a connection; nothing of it is sent, so that the other end does not count it too. At the end that is asked
-  it is a packet: a client that hears nothing sends its SYN again, and each one counts (Linux: 7 of them in 2 minutes). How many tried
-  is therefore told by ` + "`source_workload`" + `, and that somebody goes on trying by the rate.
+- **Attempts are counted as the kernel saw them**, not connections: [enforce.md](enforce.md#what-is-counted) says which count more than once. Who
+  tried is told by ` + "`source_workload`" + `, and that somebody goes on trying by the rate.
 - Where a rule decided, ` + "`policy` and `rule`" + ` name it. Where no rule allows it, ` + "`match` is `none`, `rule`" + ` is empty, and ` + "`policy`" + ` names all policies that select
   the workload in that direction, as ` + "`shop/base,shop/web`" + `: a rule in any of them would do. Of more than four the rest is counted:
   ` + "`…,+2`" + `. The verdict is counted once.

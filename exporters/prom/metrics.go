@@ -94,7 +94,7 @@ var metrics = [metricCount]metric{
 	mFailures:  {"weir_connection_failures_total", counter, "", with("protocol", "cause"), "Flows that ended because something went wrong.", nil},
 	mDrops:     {"weir_drops_total", counter, "", with("protocol", "reason"), "Packets that the kernel dropped, with its reason.", nil},
 	mPolicy: {"weir_policy_verdicts_total", counter, "", with("protocol", "direction", "match", "action", "policy", "rule", "mode"),
-		"What policies decided, in attempts as the kernel saw them: calls that were refused, or packets, one for each time that a client tries again.", nil},
+		"What policies decided, in attempts as the kernel saw them: one connection may be several, most of all in audit.", nil},
 	mRetransmits: {"weir_tcp_retransmits_total", counter, "", ends, "TCP segments sent again, by both sides.", nil},
 	mRTT: {"weir_tcp_rtt_seconds", histogram, "seconds", ends, "Smoothed round trip time of TCP flows, one reading for each report in which packets arrived.",
 		[]float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}},
