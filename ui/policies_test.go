@@ -247,3 +247,23 @@ func TestOnlyVisibleVerdictsAreDrawn(t *testing.T) {
 		t.Errorf("%d cells are made for 40 lines of %d, want at most %d", cells, grid.Len(), most)
 	}
 }
+
+// The view can be asked for, and a filter of the start holds in both of its parts.
+func TestStartWithPolicies(t *testing.T) {
+	cfg := testConfig()
+	cfg.View, cfg.Filter, cfg.Sort = "policy", "policy:database", "audited"
+	m := testModel(t, cfg)
+	m.setPolicies(newShop().policies())
+	snap := newShop().snapshot()
+	snap.Verdicts = newShop().verdicts()
+	m.update(snap, healthy(), noon)
+	if got := m.tabBar(200).String(); !strings.Contains(got, "[5 Policies 3]") || m.tab().grid.Len() != 1 {
+		t.Errorf("%q, %d policies", got, m.tab().grid.Len())
+	}
+	if press(m, "tab"); m.tab().grid.Len() != 1 {
+		t.Errorf("%d verdicts", m.tab().grid.Len())
+	}
+	if got := path(m); !strings.Contains(got, "[5 Verdicts 5]") {
+		t.Error(got)
+	}
+}
