@@ -136,7 +136,7 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 			p->sent_under = r->generation;
 		return a.verdict != VERDICT_DENIED;
 	}
-	may_pass(&q, &a);
+	may_begin(&q, &a);
 	if (p) {
 		p->generation = 0; /* another peer than before */
 		p->peer_cgroup = 0;

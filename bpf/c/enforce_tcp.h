@@ -92,7 +92,7 @@ static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 	q.protocol = IPPROTO_TCP;
 	q.direction = DIRECTION_INGRESS;
 	q.noted = 1;
-	return may_pass(&q, &a) ? PASS : DROP;
+	return may_begin(&q, &a) ? PASS : DROP;
 }
 
 /* Not inlined: its notes are large, and what comes after needs the stack. */

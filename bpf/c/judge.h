@@ -277,11 +277,25 @@ __attribute__((noinline)) int tell(const struct question *q, const struct answer
 	return 0;
 }
 
+static __always_inline bool passes(u32 verdict)
+{
+	return verdict != VERDICT_DENIED && verdict != VERDICT_HELD;
+}
+
+/* Asks, and tells what is refused. What is only audited is told when more comes of it, so that it counts once. */
+static __always_inline bool may_begin(const struct question *q, struct answer *a)
+{
+	judge(q, a);
+	if (a->verdict == VERDICT_DENIED)
+		tell(q, a);
+	return passes(a->verdict);
+}
+
 /* Asks and tells. True where it may pass. */
 static __always_inline bool may_pass(const struct question *q, struct answer *a)
 {
 	judge(q, a);
 	if (a->verdict == VERDICT_DENIED || a->verdict == VERDICT_AUDITED)
 		tell(q, a);
-	return a->verdict != VERDICT_DENIED && a->verdict != VERDICT_HELD;
+	return passes(a->verdict);
 }

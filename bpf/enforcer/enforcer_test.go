@@ -105,3 +105,21 @@ func TestVerifierBudget(t *testing.T) {
 		}
 	}
 }
+
+// Who is audited is counted once at each end for each connection.
+func TestAuditCountsOnce(t *testing.T) {
+	w := newTown(t, "client", "server")
+	audited := policy.Posture{Audit: true}
+	w.apply(map[string]policy.Set{"client": {Egress: audited}, "server": {Ingress: audited}})
+	p := w.hosts["server"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(0)})
+	const n = 5
+	if r := w.hosts["client"].Account(role.Spec{Role: role.TCPClient, Address: p.On(w.hosts["server"].V4), Count: n}); r.Conns != n {
+		t.Fatalf("%+v", r)
+	}
+	told := w.verdicts()
+	for _, end := range []string{"client egress", "server ingress"} {
+		if v := told[end]; v == nil || v.Count != n {
+			t.Errorf("%s: %+v, want %d", end, v, n)
+		}
+	}
+}
