@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/seed79351815/weir/bpf/lab"
@@ -27,8 +30,23 @@ func pinDir(t testing.TB) string {
 	return filepath.Join("/sys/fs/bpf", fmt.Sprintf("weir-test-%d", os.Getpid()), filepath.Base(t.Name()))
 }
 
+// removeStale takes out what tests that were killed left at work.
+func removeStale(t testing.TB) {
+	dirs, _ := filepath.Glob("/sys/fs/bpf/weir-test-*")
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "weir-test-"))
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func newTown(t testing.TB, hosts ...string) *town {
 	lab.RequireRoot(t)
+	removeStale(t)
 	w := &town{t: t, lab: lab.New(t), hosts: map[string]*lab.Host{}}
 	for _, name := range hosts {
 		w.hosts[name] = w.lab.Host(name)

@@ -17,12 +17,3 @@ type Answer struct {
 	Name     string // in small letters, without the last dot; "?" is a byte that hosts' names do not have
 	Records  []AnswerRecord
 }
-
-// answerText turns the parser's characters into the usual ones.
-func answerText(characters []byte) string {
-	text := make([]byte, len(characters))
-	for i, c := range characters {
-		text[i] = "abcdefghijklmnopqrstuvwxyz0123456789-_.?"[min(c, 39)]
-	}
-	return string(text)
-}

@@ -75,3 +75,12 @@ func ReadAnswer(msg []byte) (a Answer, ok bool) {
 	}
 	return a, told == C.ANSWER_END || (told == C.ANSWER_NAME && !a.Response)
 }
+
+// answerText turns the parser's characters into the usual ones.
+func answerText(characters []byte) string {
+	text := make([]byte, len(characters))
+	for i, c := range characters {
+		text[i] = "abcdefghijklmnopqrstuvwxyz0123456789-_.?"[min(c, 39)]
+	}
+	return string(text)
+}
