@@ -266,7 +266,8 @@ func TestLookupsWithoutRoomAreCountedAsLost(t *testing.T) {
 	if lost != 2*over || counted != room {
 		t.Errorf("lost %d, counted %d, of %d in a table for %d", lost, counted, room+over, room)
 	}
-	if told := len(r.all(lookups(client.CgroupID))); told == 0 || told > counted/50 {
+	// How many depends on how long it took: the budget is by time.
+	if told := len(r.all(lookups(client.CgroupID))); told == 0 || told > counted/20 {
 		t.Errorf("%d told in full", told)
 	}
 }
