@@ -223,35 +223,52 @@ func (p *Packets) Lost() map[flow.Loss]uint64 {
 const packetPoll = 20 * time.Millisecond
 
 // Run hands take every packet, in the order in which they were seen, until ctx is
-// done, which is no error, or take returns an error. A packet and its Data are the
-// Packets' again when take returns. It is called once.
+// done, which is no error, or take returns an error. What passed before ctx was
+// done is still handed over. A packet and its Data are the Packets' again when take
+// returns. It is called once.
 func (p *Packets) Run(ctx context.Context, take func(*Packet) error) error {
 	d := dropper{take: take}
-	var rec ringbuf.Record
 	for ctx.Err() == nil {
-		offset := bootOffset()
-		p.reader.SetDeadline(time.Now().Add(packetPoll))
-		for n := 0; n < drainLimit && ctx.Err() == nil; n++ {
-			err := p.reader.ReadInto(&rec)
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			}
-			if err != nil {
-				return fmt.Errorf("read ring of packets: %w", err)
-			}
-			pkt, err := p.decode(rec.RawSample, offset)
-			if err != nil {
-				return err
-			}
-			if err := d.add(pkt); err != nil {
-				return err
-			}
+		if err := p.drain(&d, time.Now().Add(packetPoll), func(*Packet) bool { return ctx.Err() != nil }); err != nil {
+			return err
 		}
 		if err := d.settle(time.Now().UnixNano()); err != nil {
 			return err
 		}
 	}
+	end := time.Now()
+	if err := p.drain(&d, end, func(pkt *Packet) bool { return pkt.Time > end.UnixNano() }); err != nil {
+		return err
+	}
 	return d.finish()
+}
+
+// drain hands over what the ring holds until it is empty at deadline, or past is true
+// of a packet, or the drops' turn has come.
+func (p *Packets) drain(d *dropper, deadline time.Time, past func(*Packet) bool) error {
+	var rec ringbuf.Record
+	offset := bootOffset()
+	p.reader.SetDeadline(deadline)
+	for range drainLimit {
+		err := p.reader.ReadInto(&rec)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read ring of packets: %w", err)
+		}
+		pkt, err := p.decode(rec.RawSample, offset)
+		if err != nil {
+			return err
+		}
+		if err := d.add(pkt); err != nil {
+			return err
+		}
+		if past(pkt) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Close takes the programs out of the kernel, those of every cgroup included. It is

@@ -45,17 +45,10 @@ func snapped(t *testing.T, cfg PacketConfig, fn func()) (out []Packet) {
 	}
 	fn()
 	detach()
-	// What was captured waits in the ring: one reading finds all of it.
+	// What passed before the end is told after it.
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		done <- p.Run(ctx, func(pkt *Packet) error { out = append(out, *pkt); return nil })
-	}()
-	for p.reader.AvailableBytes() > 0 {
-		time.Sleep(time.Millisecond)
-	}
 	cancel()
-	if err := <-done; err != nil {
+	if err := p.Run(ctx, func(pkt *Packet) error { out = append(out, *pkt); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Lost()) > 0 {
