@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/seed79351815/weir/bpf/lab/role"
 	"github.com/seed79351815/weir/collector/flow"
@@ -70,6 +71,10 @@ func (s *stage) paths(all []variant, peers []netip.Addr) {
 		}
 		if x.HTTP == nil || x.HTTP.Path != "" && !slices.Contains(v.d.paths, x.HTTP.Method+" "+x.HTTP.Path) {
 			s.t.Errorf("%s: exchange %+v, path of %v", v.name, x.HTTP, v.d.paths)
+			continue
+		}
+		if strings.HasPrefix(x.HTTP.Path, "/") && len(x.HTTP.Path) < 100 && operationOf(x.HTTP.Method, x.HTTP.Path) != x.Operation {
+			s.t.Errorf("%s: exchange of operation %x shows %s %s, which is another's", v.name, x.Operation, x.HTTP.Method, x.HTTP.Path)
 		}
 	}
 }

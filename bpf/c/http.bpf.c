@@ -4,7 +4,7 @@
  * checked by TCP yet: it is tried on a copy of the state, and that becomes the
  * state when rcv_nxt says that TCP took it. Outcomes are told then, not before.
  */
-#include "http.h"
+#include "http_memo.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -128,27 +128,12 @@ static __always_inline bool http_over(const struct http_conn *h)
 	return h->flags & (HTTP_FAILED | HTTP_SWITCHED | HTTP_MISSED);
 }
 
-/* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
-__attribute__((noinline)) u32 http_feed_step(struct http_conn *h, u32 len, u32 position, u64 now)
+/* A direction has read len bytes of those shown; returns how many that makes. */
+static __always_inline u32 http_advance(struct http_conn *h, u32 position, u32 len, u32 shown, u64 now)
 {
-	u32 shown = len;
-	struct http_dir *d;
-	bool requests;
+	struct http_dir *d = &h->dirs[position];
 
-	if (!h || position >= STREAM_POSITIONS)
-		return 0;
-	d = &h->dirs[position];
-	requests = http_requests(h, position == STREAM_EGRESS);
-	if (d->s.skip) {
-		if (d->s.skip < len)
-			len = d->s.skip;
-		http1_skipped(&d->s, len, &h->out);
-	} else {
-		if (!d->s.total)
-			http_message(h, d, requests, now);
-		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
-	}
-	http_took(h, d, requests, now);
+	http_took(h, d, http_requests(h, position == STREAM_EGRESS), now);
 	/* The byte at which an error shows is not among those that were read. */
 	if (d->stop)
 		len = shown;
@@ -156,6 +141,61 @@ __attribute__((noinline)) u32 http_feed_step(struct http_conn *h, u32 len, u32 p
 	if (position != STREAM_TENTATIVE)
 		http_stop(h, d);
 	return len;
+}
+
+/* Shows the window to a direction, or skips; returns how many bytes it took. Verified by itself. */
+__attribute__((noinline)) u32 http_feed_step(struct http_conn *h, u32 len, u32 position, u64 now)
+{
+	u32 shown = len;
+	struct http_dir *d;
+
+	if (!h || position >= STREAM_POSITIONS)
+		return 0;
+	d = &h->dirs[position];
+	if (d->s.skip) {
+		if (d->s.skip < len)
+			len = d->s.skip;
+		http1_skipped(&d->s, len, &h->out);
+	} else {
+		if (!d->s.total) {
+			http_message(h, d, http_requests(h, position == STREAM_EGRESS), now);
+			/* The capture is going to be another request's. */
+			if (http_requests(h, position == STREAM_EGRESS))
+				http_memo(h, true)->len = 0;
+		}
+		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
+		if (h->probed && h->out.flags)
+			http_memo_keep(h, position);
+	}
+	return http_advance(h, position, len, shown, now);
+}
+
+/* Reads the head that was probed if it is the one before again; returns how many bytes that were of those shown. */
+__attribute__((noinline)) u32 http_memo_read(struct http_conn *h, u32 shown, u32 position, u64 now)
+{
+	struct http_memo *m;
+	struct http_dir *d;
+	bool requests;
+
+	if (!h || position >= STREAM_POSITIONS)
+		return 0;
+	d = &h->dirs[position];
+	requests = http_requests(h, position == STREAM_EGRESS);
+	m = http_memo(h, requests);
+	http_message(h, d, requests, now);
+	if (d->s.request != m->s.request || !http_memo_same(h, m)) {
+		m->misses++;
+		return 0;
+	}
+	m->misses = 0;
+	h->probed = 0;
+	d->s = m->s;
+	h->out = m->out;
+	if (requests) {
+		h->capture.path_len = m->path_len;
+		h->capture.trace_len = m->trace_len;
+	}
+	return http_advance(h, position, m->len, shown, now);
 }
 
 #define FEED(name) http_feed_##name
@@ -212,6 +252,19 @@ static __always_inline void http_feed_fed(struct http_conn *h, u32 position, u64
 static __always_inline bool http_feed_waits(const struct http_conn *h, bool egress)
 {
 	return h->conn.stream.pending;
+}
+
+/* How many bytes of a segment were seen before, just so, and are through with. */
+static __always_inline u32 http_feed_known(struct __sk_buff *skb, struct http_conn *h, u32 offset, u32 len,
+					   u32 position, u64 now)
+{
+	u32 n = len < HTTP_MEMO ? len : HTTP_MEMO;
+
+	if (!http_memo_tries(h, position, http_requests(h, position == STREAM_EGRESS)) ||
+	    bpf_skb_load_bytes(skb, offset, h->probe, load_size(n, HTTP_MEMO)))
+		return 0;
+	h->probed = n;
+	return http_memo_read(h, len, position, now);
 }
 
 #include "l7_feed.h"

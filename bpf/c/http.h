@@ -9,6 +9,7 @@
 #include "parse/http1.h"
 
 #define HTTP_QUEUE 8 /* requests that may wait; a power of two */
+#define HTTP_MEMO 256 /* bytes of a head that is compared with the next one; a power of two */
 #define HTTP_NOT_CAPTURED 0xffff
 
 /* A direction. It can be copied and put back: that is how what came is tried. */
@@ -36,6 +37,18 @@ struct http_entry {
 	u8 method;
 };
 
+/* The last head of a direction, and what was found in it: see http_memo.h. */
+struct http_memo {
+	struct http1_state s; /* behind it */
+	struct http1_out out;
+	u16 len; /* 0: there is none */
+	u8 path_len;
+	u8 trace_len;
+	u8 misses; /* heads that differed, one after the other */
+	u8 reserved[3];
+	u8 bytes[HTTP_MEMO];
+};
+
 enum http_flag {
 	HTTP_FAILED = 8,
 	HTTP_SWITCHED = 16,
@@ -48,13 +61,16 @@ struct http_conn {
 	struct l7_conn conn;
 	u64 last;     /* when the last payload of a response came or went */
 	u16 captured; /* mark of the request that the capture is of */
+	u16 probed;   /* bytes in probe, from the first of a message on; 0: it is not to be kept */
 	u8 flags;     /* enum http_flag */
-	u8 reserved[5];
+	u8 reserved[3];
 	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;
 	struct http1_out out;
 	struct http1_window window;
+	struct http_memo memo[2]; /* of answers, of requests */
+	u8 probe[HTTP_MEMO];
 };
 
 struct {

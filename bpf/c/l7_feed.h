@@ -13,6 +13,7 @@
  *  - FEED(init)(c, l): readies a new connection's states;
  *  - FEED(step)(c, len, position, now): shows the window to a direction, or skips; how many bytes
  *    it took;
+ *  - FEED(known)(skb, c, offset, len, position, now): takes what need not be shown; how many bytes;
  *  - FEED(ended)(c, position): whether nothing more of a direction is to be read;
  *  - FEED(again)(c): makes the ingress state the tentative one;
  *  - FEED(fed)(c, position, now): after a stretch was shown;
@@ -90,7 +91,7 @@ static __always_inline bool FEED(gap)(FEED_CONN *c, u32 position, u32 gap, u64 n
 
 static __always_inline void FEED(segment)(struct __sk_buff *skb, FEED_CONN *c, struct segment *g, bool egress, u64 now)
 {
-	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead;
+	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead, known;
 	struct FEED(stretch) f = {.skb = skb, .c = c, .now = now, .position = position};
 
 	if (!egress && stream_again(&c->conn.stream, g))
@@ -101,9 +102,14 @@ static __always_inline void FEED(segment)(struct __sk_buff *skb, FEED_CONN *c, s
 	/* What arrives out of order waits: TCP may never take it. */
 	if (ahead && (!egress || !FEED(gap)(c, position, ahead, now)))
 		return;
-	f.offset = g->offset;
-	f.len = g->len;
-	bpf_loop(g->len + FEED_TURNS, FEED(window), &f, 0);
+	known = FEED(known)(skb, c, g->offset, g->len, position, now);
+	f.offset = g->offset + known;
+	f.len = g->len - known;
+	/* A body that is all there is not worth a loop. */
+	if (known && f.len && c->dirs[position].s.skip >= f.len)
+		f.len -= FEED(step)(c, f.len, position, now);
+	if (f.len)
+		bpf_loop(f.len + FEED_TURNS, FEED(window), &f, 0);
 	FEED(fed)(c, position, now);
 }
 

@@ -173,24 +173,15 @@ static __always_inline void report_dns(struct __sk_buff *skb, const struct flow_
 	event_submit(e);
 }
 
-static __always_inline int packet(struct __sk_buff *skb, int egress)
+/* What is not TCP is counted packet by packet: the kernel keeps no counters of such sockets. */
+static __always_inline int datagram(struct __sk_buff *skb, struct bpf_sock *sk, int egress)
 {
-	struct bpf_sock *sk = skb->sk;
 	struct flow_key k = {};
 	struct flow_value *v;
 	struct packet p = {};
 	struct counters *c;
 	u32 headers, segments;
 
-	if (!sk)
-		return PASS;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return PASS;
-	if (sk->protocol == IPPROTO_TCP) {
-		l7_packet(skb, sk, egress);
-		return PASS;
-	}
 	if (read_header(skb, &p.h)) {
 		count_loss(LOSS_PACKET_UNREADABLE);
 		return PASS;
@@ -230,6 +221,21 @@ static __always_inline int packet(struct __sk_buff *skb, int egress)
 	    (k.remote.port == DNS_PORT || (v->protocol == L7_DNS && v->role == ROLE_CLIENT)))
 		report_dns(skb, &k, v, headers, skb->len - headers);
 	dns_datagram(skb, &k, v, headers, egress);
+	return PASS;
+}
+
+static __always_inline int packet(struct __sk_buff *skb, int egress)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS;
+	if (sk->protocol != IPPROTO_TCP)
+		return datagram(skb, sk, egress);
+	l7_packet(skb, sk, egress);
 	return PASS;
 }
 
