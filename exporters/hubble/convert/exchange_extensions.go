@@ -32,20 +32,19 @@ func (o *object) l7(l *flow.L7) {
 	switch {
 	case l.Exchange != nil:
 		o.exchange(l.Exchange)
-		o.object("client", end(&l.Client), false)
-		o.object("server", end(&l.Server), false)
+		o.object("client", false, func(o *object) { o.end(&l.Client) })
+		o.object("server", false, func(o *object) { o.end(&l.Server) })
 	case l.Tally != nil:
 		o.tally(l.Tally)
-		o.object("client", addressed(&l.Client), false)
-		o.object("server", addressed(&l.Server), false)
+		o.object("client", false, func(o *object) { o.addressed(&l.Client) })
+		o.object("server", false, func(o *object) { o.addressed(&l.Server) })
 	}
 }
 
 // addressed is an end with its address, which a tally's flow has no other place for.
-func addressed(e *flow.Endpoint) object {
-	o := end(e)
+func (o *object) addressed(e *flow.Endpoint) {
+	o.end(e)
 	o.text("address", addrText(e.Addr))
-	return o
 }
 
 func (o *object) tally(t *flow.Tally) {
@@ -80,46 +79,43 @@ func (o *object) exchange(x *flow.Exchange) {
 	o.text("start", instant(x.Start))
 	o.number("request_bytes", x.RequestBytes)
 	o.number("response_bytes", x.ResponseBytes)
-	o.object("socket", exchangeSocket(x), false)
+	o.object("socket", false, func(o *object) { o.exchangeSocket(x) })
 	if x.HTTP != nil {
-		o.object("http", httpExtras(x.HTTP), false)
+		o.object("http", false, func(o *object) { o.httpExtras(x.HTTP) })
 	}
 	if x.DNS != nil {
-		o.object("dns", dnsExtras(x.DNS), false)
+		o.object("dns", false, func(o *object) { o.dnsExtras(x.DNS) })
 	}
 	if x.TLS != nil {
-		o.object("tls", tlsExtras(x.TLS), true)
+		o.object("tls", true, func(o *object) { o.tlsExtras(x.TLS) })
 	}
 }
 
-func exchangeSocket(x *flow.Exchange) (o object) {
+func (o *object) exchangeSocket(x *flow.Exchange) {
 	o.number("connection", x.ConnID)
 	o.number("netns", uint64(x.NetNS))
 	o.number("pid", uint64(x.PID))
 	o.text("command", x.Comm.String())
 	o.text("local", addrText(x.Local))
 	o.number("remote_port", uint64(x.RemotePort))
-	return o
 }
 
-func httpExtras(h *flow.HTTPExchange) (o object) {
+func (o *object) httpExtras(h *flow.HTTPExchange) {
 	o.text("path", h.Path)
 	o.flag("cut", h.Cut)
 	o.flag("query", h.Query)
 	o.text("upgrade", h.Upgrade)
 	o.text("traceparent", h.Traceparent)
-	return o
 }
 
-func dnsExtras(d *flow.DNSExchange) (o object) {
+func (o *object) dnsExtras(d *flow.DNSExchange) {
 	o.number("id", uint64(d.ID))
 	o.number("type", uint64(d.Type))
 	o.number("addresses", uint64(d.Addresses))
 	o.number("cnames", uint64(d.CNAMEs))
-	return o
 }
 
-func tlsExtras(h *flow.TLSHandshake) (o object) {
+func (o *object) tlsExtras(h *flow.TLSHandshake) {
 	o.text("version", tlsVersion(h.Version))
 	o.number("version_number", uint64(h.Version))
 	o.text("server_name", h.ServerName)
@@ -133,5 +129,4 @@ func tlsExtras(h *flow.TLSHandshake) (o object) {
 	o.flag("resumed", h.Resumed)
 	o.flag("ech", h.ECH)
 	o.text("ja4", h.JA4)
-	return o
 }

@@ -41,16 +41,16 @@ func (o *object) flow(r *flow.Record) {
 	o.number("connect_latency_ns", unsigned(f.ConnectLatency))
 	o.number("rtt_ns", unsigned(f.RTT))
 	o.number("retransmits", uint64(f.Retransmits))
-	o.object("sent", counters(f.Sent), false)
-	o.object("received", counters(f.Received), false)
-	o.object("delta", delta(r.Delta), false)
+	o.object("sent", false, func(o *object) { o.counters(f.Sent) })
+	o.object("received", false, func(o *object) { o.counters(f.Received) })
+	o.object("delta", false, func(o *object) { o.delta(r.Delta) })
 	o.number("drops", f.Drops)
 	o.text("drop_reason", f.DropReason)
 	if r.Drop != nil {
-		o.object("drop", drop(r.Drop), true)
+		o.object("drop", true, func(o *object) { o.drop(r.Drop) })
 	}
 	if r.Judged != nil {
-		o.object("verdict", judged(r.Judged), true)
+		o.object("verdict", true, func(o *object) { o.judged(r.Judged) })
 	}
 	if (f.ServerXlated != netip.AddrPort{}) {
 		o.text("server_xlated", addrText(f.ServerXlated))
@@ -58,8 +58,8 @@ func (o *object) flow(r *flow.Record) {
 	if (f.ClientXlated != netip.AddrPort{}) {
 		o.text("client_xlated", addrText(f.ClientXlated))
 	}
-	o.object("client", end(&f.Client), false)
-	o.object("server", end(&f.Server), false)
+	o.object("client", false, func(o *object) { o.end(&f.Client) })
+	o.object("server", false, func(o *object) { o.end(&f.Server) })
 }
 
 var recordNames = [...]string{
@@ -67,21 +67,19 @@ var recordNames = [...]string{
 	flow.RecordVerdict: "verdict",
 }
 
-func counters(c flow.Counters) (o object) {
+func (o *object) counters(c flow.Counters) {
 	o.number("packets", c.Packets)
 	o.number("payload_bytes", c.Payload)
 	o.number("wire_bytes", c.Wire)
-	return o
 }
 
-func delta(d flow.Delta) (o object) {
-	o.object("sent", counters(d.Sent), false)
-	o.object("received", counters(d.Received), false)
+func (o *object) delta(d flow.Delta) {
+	o.object("sent", false, func(o *object) { o.counters(d.Sent) })
+	o.object("received", false, func(o *object) { o.counters(d.Received) })
 	o.number("retransmits", uint64(d.Retransmits))
-	return o
 }
 
-func drop(d *flow.Drop) (o object) {
+func (o *object) drop(d *flow.Drop) {
 	o.text("reason", d.Reason)
 	o.number("packets", d.Packets)
 	o.number("bytes", d.Bytes)
@@ -89,10 +87,9 @@ func drop(d *flow.Drop) (o object) {
 	o.text("destination", addrText(d.Destination))
 	o.number("protocol_number", uint64(d.Protocol))
 	o.number("netns", uint64(d.NetNS))
-	return o
 }
 
-func end(e *flow.Endpoint) (o object) {
+func (o *object) end(e *flow.Endpoint) {
 	o.flag("seen", e.Seen)
 	o.text("via", e.Via)
 	o.number("pid", uint64(e.PID))
@@ -100,13 +97,12 @@ func end(e *flow.Endpoint) (o object) {
 	o.number("cookie", e.Cookie)
 	o.number("netns", uint64(e.NetNS))
 	if w := e.Workload; w != nil {
-		o.object("workload", workload(w), true)
+		o.object("workload", true, func(o *object) { o.workload(w) })
 	}
-	return o
 }
 
 // workload leaves out what the flow's endpoint says: namespace and labels.
-func workload(w *flow.Workload) (o object) {
+func (o *object) workload(w *flow.Workload) {
 	o.text("name", w.Name)
 	o.text("runtime", string(w.Runtime))
 	o.text("container_id", w.Container)
@@ -118,7 +114,6 @@ func workload(w *flow.Workload) (o object) {
 	o.number("cgroup_id", w.CgroupID)
 	o.text("cgroup", w.Cgroup)
 	o.flag("pending", w.Pending)
-	return o
 }
 
 // instant is ns since the Unix epoch as RFC 3339 with all its digits; a double

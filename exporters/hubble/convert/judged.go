@@ -70,7 +70,7 @@ func judgedSummary(j *flow.Judged) string {
 	return valid(what + ": " + rule)
 }
 
-func judged(j *flow.Judged) (o object) {
+func (o *object) judged(j *flow.Judged) {
 	o.flag("ingress", j.Ingress)
 	o.flag("denied", j.Denied)
 	o.flag("ended", j.Ended)
@@ -97,7 +97,6 @@ func judged(j *flow.Judged) (o object) {
 	for _, key := range []string{"policies", "namespaces", "kinds", "modes", "sections", "indexes"} {
 		o.texts(key, lists[key])
 	}
-	return o
 }
 
 func hostText(a netip.Addr) string {

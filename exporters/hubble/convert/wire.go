@@ -10,7 +10,8 @@ import (
 
 // object is a google.protobuf.Struct in the making, written as wire bytes at
 // once: a map of boxed values would cost ten times as much, for every flow.
-// Fields with the zero value are left out.
+// Fields with the zero value are left out. Objects in it are written into the same
+// bytes.
 type object struct{ b []byte }
 
 // The field numbers of google/protobuf/struct.proto.
@@ -26,15 +27,16 @@ const (
 	listValues   = 1
 )
 
-// field appends one entry of the map whose Value is value's bytes.
-func (o *object) field(key string, value []byte) {
-	n := protowire.SizeTag(mapKey) + protowire.SizeBytes(len(key)) + protowire.SizeTag(mapValue) + protowire.SizeBytes(len(value))
+// head appends what stands before the Value of one entry of the map, which takes
+// size bytes.
+func (o *object) head(key string, size int) {
+	n := protowire.SizeTag(mapKey) + protowire.SizeBytes(len(key)) + protowire.SizeTag(mapValue) + protowire.SizeBytes(size)
 	o.b = protowire.AppendTag(o.b, structFields, protowire.BytesType)
 	o.b = protowire.AppendVarint(o.b, uint64(n))
 	o.b = protowire.AppendTag(o.b, mapKey, protowire.BytesType)
 	o.b = protowire.AppendString(o.b, key)
 	o.b = protowire.AppendTag(o.b, mapValue, protowire.BytesType)
-	o.b = protowire.AppendBytes(o.b, value)
+	o.b = protowire.AppendVarint(o.b, uint64(size))
 }
 
 // number writes n as a JSON number as long as that is exact, else as text.
@@ -46,9 +48,9 @@ func (o *object) number(key string, n uint64) {
 		o.text(key, strconv.FormatUint(n, 10))
 		return
 	}
-	var buf [16]byte
-	v := protowire.AppendTag(buf[:0], valueNumber, protowire.Fixed64Type)
-	o.field(key, protowire.AppendFixed64(v, math.Float64bits(float64(n))))
+	o.head(key, protowire.SizeTag(valueNumber)+protowire.SizeFixed64())
+	o.b = protowire.AppendTag(o.b, valueNumber, protowire.Fixed64Type)
+	o.b = protowire.AppendFixed64(o.b, math.Float64bits(float64(n)))
 }
 
 // maxExact is the greatest integer up to which a double has all of them.
@@ -59,28 +61,42 @@ func (o *object) text(key, s string) {
 		return
 	}
 	s = valid(s)
-	v := make([]byte, 0, len(s)+8)
-	v = protowire.AppendTag(v, valueString, protowire.BytesType)
-	o.field(key, protowire.AppendString(v, s))
+	o.head(key, protowire.SizeTag(valueString)+protowire.SizeBytes(len(s)))
+	o.b = protowire.AppendTag(o.b, valueString, protowire.BytesType)
+	o.b = protowire.AppendString(o.b, s)
 }
 
 func (o *object) flag(key string, on bool) {
 	if !on {
 		return
 	}
-	var buf [4]byte
-	v := protowire.AppendTag(buf[:0], valueBool, protowire.VarintType)
-	o.field(key, protowire.AppendVarint(v, 1))
+	o.head(key, protowire.SizeTag(valueBool)+protowire.SizeVarint(1))
+	o.b = protowire.AppendTag(o.b, valueBool, protowire.VarintType)
+	o.b = protowire.AppendVarint(o.b, 1)
 }
 
-// object writes sub, unless it is empty and keep is false.
-func (o *object) object(key string, sub object, keep bool) {
-	if len(sub.b) == 0 && !keep {
+// object writes an object whose fields write writes, unless there are none and
+// keep is false.
+func (o *object) object(key string, keep bool, write func(*object)) {
+	o.nested(key, valueStruct, keep, write)
+}
+
+// nested writes a Value that is a message in field num. Its length stands before it
+// and is known after it: then it moves.
+func (o *object) nested(key string, num protowire.Number, keep bool, write func(*object)) {
+	begin := len(o.b)
+	write(o)
+	size := len(o.b) - begin
+	if size == 0 && !keep {
 		return
 	}
-	v := make([]byte, 0, len(sub.b)+8)
-	v = protowire.AppendTag(v, valueStruct, protowire.BytesType)
-	o.field(key, protowire.AppendBytes(v, sub.b))
+	o.head(key, protowire.SizeTag(num)+protowire.SizeBytes(size))
+	o.b = protowire.AppendTag(o.b, num, protowire.BytesType)
+	o.b = protowire.AppendVarint(o.b, uint64(size))
+	var room [128]byte // keys are short
+	head := append(room[:0], o.b[begin+size:]...)
+	copy(o.b[begin+len(head):], o.b[begin:begin+size])
+	copy(o.b[begin:], head)
 }
 
 // addresses writes a list of addresses as strings.
@@ -97,12 +113,14 @@ func (o *object) texts(key string, texts []string) {
 	if len(texts) == 0 {
 		return
 	}
-	var list []byte
-	for _, s := range texts {
-		v := protowire.AppendTag(nil, valueString, protowire.BytesType)
-		v = protowire.AppendString(v, valid(s))
-		list = protowire.AppendTag(list, listValues, protowire.BytesType)
-		list = protowire.AppendBytes(list, v)
-	}
-	o.field(key, protowire.AppendBytes(protowire.AppendTag(nil, valueList, protowire.BytesType), list))
+	o.nested(key, valueList, false, func(o *object) {
+		for _, s := range texts {
+			s = valid(s)
+			n := protowire.SizeTag(valueString) + protowire.SizeBytes(len(s))
+			o.b = protowire.AppendTag(o.b, listValues, protowire.BytesType)
+			o.b = protowire.AppendVarint(o.b, uint64(n))
+			o.b = protowire.AppendTag(o.b, valueString, protowire.BytesType)
+			o.b = protowire.AppendString(o.b, s)
+		}
+	})
 }
