@@ -155,6 +155,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		n.watch(gctx, d.alive, d.summary)
 		return nil
 	})
+	d.app.giveBack()
 	d.ready.Store(true)
 	d.announce(gctx, n)
 	<-gctx.Done()
