@@ -69,6 +69,7 @@ func open(path string, readOnly bool) (*sql.DB, error) {
 	q := url.Values{}
 	add := func(format string, args ...any) { q.Add("_pragma", fmt.Sprintf(format, args...)) }
 	add("busy_timeout(%d)", busy.Milliseconds())
+	add("cache_size(-%d)", 512) // KiB; the kernel keeps the file's pages as well
 	if readOnly {
 		add("query_only(1)")
 	} else {
