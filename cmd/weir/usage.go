@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/seed79351815/weir/cmd/weir/settings"
+	"github.com/seed79351815/weir/spelling"
 )
 
 func asUsageError(err error, u **usageError) bool { return errors.As(err, u) }
@@ -23,7 +23,7 @@ func (a *app) asUsage(cmd *cobra.Command, err error) error {
 	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		err = fmt.Errorf("%w%s", err, settings.DidYouMean(unknown.GetSpecifiedName(), names, "--"))
+		err = fmt.Errorf("%w%s", err, spelling.DidYouMean(unknown.GetSpecifiedName(), names, "--"))
 	}
 	return &usageError{err: err, help: cmd.CommandPath()}
 }
@@ -39,7 +39,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q%s", args[0], settings.DidYouMean(args[0], names, cmd.CommandPath()+" "))
+	return fmt.Errorf("unknown command %q%s", args[0], spelling.DidYouMean(args[0], names, cmd.CommandPath()+" "))
 }
 
 // noArgs is for commands that take flags only.

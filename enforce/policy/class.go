@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -249,3 +250,6 @@ func (m *matcher) key() string {
 func (c *classes) subjects(s *subject) []int {
 	return slices.DeleteFunc(slices.Clone(c.selected(&s.matcher)), func(i int) bool { return i == classWorld || i == classUnknown })
 }
+
+// keys are the keys of m in order.
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,10 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed79351815/weir/spelling"
+)
 
 // Format is a format that policies are exported to.
 type Format string
@@ -31,7 +35,7 @@ func Export(policies []*Policy, f Format) ([]byte, Problems) {
 			text = e.kubernetes()
 		default:
 			return nil, Problems{{Severity: Error, Text: fmt.Sprintf("unknown format %q%s", f,
-				orElse(didYouMean(string(f), []string{"cilium", "k8s"}), "; it is cilium or k8s"))}}
+				orElse(spelling.DidYouMean(string(f), []string{"cilium", "k8s"}, ""), "; it is cilium or k8s"))}}
 		}
 		if len(out) > 0 {
 			out = append(out, "---\n"...)

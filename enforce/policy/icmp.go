@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // icmpTypes and icmpv6Types are the names that Cilium has for types (pkg/policy/api/icmp.go).
@@ -63,7 +65,7 @@ func (d *decoder) icmpField(n *yaml.Node) ICMPField {
 	t, ok := names[name]
 	if !ok && name != "" {
 		if t, ok = number8(name); !ok {
-			d.errorf(kind, "unknown ICMP type %q in %s%s", name, family, didYouMean(name, keys(names)))
+			d.errorf(kind, "unknown ICMP type %q in %s%s", name, family, spelling.DidYouMean(name, keys(names), ""))
 		}
 	}
 	f.Type = t

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // ReadFile reads the policies of a file; see Parse.
@@ -146,8 +148,8 @@ func (d *decoder) document(n *yaml.Node, mayList bool) []*Policy {
 	}
 	want, ok := apiVersions[Kind(kind.Value)]
 	if !ok {
-		d.errorf(kind, "unknown kind %q%s", kind.Value, didYouMean(kind.Value,
-			[]string{string(KindCilium), string(KindCiliumClusterwide), string(KindKubernetes), string(KindGuard)}))
+		d.errorf(kind, "unknown kind %q%s", kind.Value, spelling.DidYouMean(kind.Value,
+			[]string{string(KindCilium), string(KindCiliumClusterwide), string(KindKubernetes), string(KindGuard)}, ""))
 		return nil
 	}
 	if version == nil {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // protocols gives the IANA numbers. The second group has no ports.
@@ -143,7 +145,7 @@ func (d *decoder) proto(n *yaml.Node) Proto {
 		return s
 	}
 	names := keys(protocolNames())
-	hint := didYouMean(string(s), names)
+	hint := spelling.DidYouMean(string(s), names, "")
 	if hint == "" {
 		hint = "; it is one of " + strings.Join(names, ", ")
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // Sources of labels. A key without one is looked for in all of them.
@@ -94,7 +96,7 @@ func (d *decoder) key(n *yaml.Node) string {
 	case key == "":
 		d.errorf(n, "label %q has no key", s)
 	case !slices.Contains(sources, source):
-		d.errorf(n, "unknown source %q of label %q%s", source, s, orElse(didYouMean(source, sources),
+		d.errorf(n, "unknown source %q of label %q%s", source, s, orElse(spelling.DidYouMean(source, sources, ""),
 			"; a label whose key has a colon is written with its source: \"container:"+s+"\""))
 	case refusedKeys[key] != "":
 		d.errorf(n, "unsupported label %q: %s", key, refusedKeys[key])

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // Bounds of one file. Aliases make a small file large: what is counted is what
@@ -88,7 +90,7 @@ func (d *decoder) object(n *yaml.Node, what string, known fields, refused map[st
 		} else if why, ok := refused[k.Value]; ok {
 			d.errorf(k, "unsupported field %q: %s", k.Value, why)
 		} else {
-			d.errorf(k, "unknown field %q%s", k.Value, didYouMean(k.Value, keys(known)))
+			d.errorf(k, "unknown field %q%s", k.Value, spelling.DidYouMean(k.Value, keys(known), ""))
 		}
 	}
 	return true
@@ -181,7 +183,7 @@ func word[T ~string](d *decoder, n *yaml.Node, what string, of ...T) T {
 	for i, o := range of {
 		names[i] = string(o)
 	}
-	hint := didYouMean(string(s), names)
+	hint := spelling.DidYouMean(string(s), names, "")
 	if hint == "" {
 		hint = "; it is one of " + strings.Join(names, ", ")
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // Origin says where a flag's value comes from.
@@ -75,7 +77,7 @@ func (in *Input) check() (map[string]Entry, error) {
 			var names []string
 			in.Known.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 			return nil, &Error{in.File, e.Line, e.Col,
-				fmt.Sprintf("unknown setting %q%s", e.Key, DidYouMean(e.Key, names, ""))}
+				fmt.Sprintf("unknown setting %q%s", e.Key, spelling.DidYouMean(e.Key, names, ""))}
 		}
 		if err := e.set(in.Known, in.File); err != nil {
 			return nil, err

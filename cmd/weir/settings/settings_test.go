@@ -164,17 +164,6 @@ func TestSize(t *testing.T) {
 	}
 }
 
-func TestDidYouMean(t *testing.T) {
-	names := []string{"follow", "first", "file", "last"}
-	for got, want := range map[string]string{
-		"folow": `; did you mean "--follow"?`, "frist": `; did you mean "--first"?`, "fil": `; did you mean "--file"?`, "xyz": "", strings.Repeat("a", 1000): "",
-	} {
-		if s := DidYouMean(got, names, "--"); s != want {
-			t.Errorf("%s: got %q, want %q", got, s, want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add("ring: 1\nsocket: /x\n")
 	f.Add("a: &x [1, {b: c}]\n<<: *x\n---\n!!binary z: ~")

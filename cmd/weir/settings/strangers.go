@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed79351815/weir/spelling"
 )
 
 // Strangers tells of variables in environ ("NAME=value") that look like settings
@@ -24,7 +26,7 @@ func Strangers(known *pflag.FlagSet, environ []string) []string {
 		case !strings.HasPrefix(name, "WEIR_"), is[name]:
 		case strings.HasPrefix(name, "WEIR_TEST_"), strings.HasPrefix(name, "WEIR_LAB_"):
 		default:
-			told = append(told, fmt.Sprintf("environment %q: no setting of weir%s", name, DidYouMean(name, names, "")))
+			told = append(told, fmt.Sprintf("environment %q: no setting of weir%s", name, spelling.DidYouMean(name, names, "")))
 		}
 	}
 	return told
