@@ -249,8 +249,8 @@ static __always_inline bool dns_feed_waits(const struct dns_conn *c, bool egress
 }
 
 /* Nothing comes again. */
-static __always_inline u32 dns_feed_known(struct __sk_buff *skb, struct dns_conn *c, u32 offset, u32 len,
-					 u32 position, u64 now)
+static __always_inline u32 dns_feed_known(struct __sk_buff *skb, struct dns_conn *c, u32 offset, u32 len, u32 position,
+					  u64 now)
 {
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include "l7_conn.h"
 #include "parse/http1.h"
 
-#define HTTP_QUEUE 8 /* requests that may wait; a power of two */
+#define HTTP_QUEUE 8  /* requests that may wait; a power of two */
 #define HTTP_MEMO 256 /* bytes of a head that is compared with the next one; a power of two */
 #define HTTP_NOT_CAPTURED 0xffff
 

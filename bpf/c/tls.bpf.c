@@ -117,8 +117,8 @@ static __always_inline bool tls_feed_waits(const struct tls_conn *h, bool egress
 }
 
 /* Nothing comes again. */
-static __always_inline u32 tls_feed_known(struct __sk_buff *skb, struct tls_conn *c, u32 offset, u32 len,
-					 u32 position, u64 now)
+static __always_inline u32 tls_feed_known(struct __sk_buff *skb, struct tls_conn *c, u32 offset, u32 len, u32 position,
+					  u64 now)
 {
 	return 0;
 }
