@@ -46,7 +46,7 @@ struct http_memo {
 	u8 trace_len;
 	u8 misses; /* heads that differed, one after the other */
 	u8 reserved[3];
-	u8 bytes[HTTP_MEMO];
+	u8 bytes[HTTP_MEMO + 8]; /* so that a word can be read wherever it begins */
 };
 
 enum http_flag {
@@ -70,7 +70,7 @@ struct http_conn {
 	struct http1_out out;
 	struct http1_window window;
 	struct http_memo memo[2]; /* of answers, of requests */
-	u8 probe[HTTP_MEMO];
+	u8 probe[HTTP_MEMO + 8];
 };
 
 struct {

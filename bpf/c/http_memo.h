@@ -50,6 +50,7 @@ static __always_inline bool http_memo_same(const struct http_conn *h, const stru
 		if (*(const u64 *)(h->probe + 8 * k) != *(const u64 *)(m->bytes + 8 * k))
 			return false;
 	}
+	parse_forget(last, HTTP_MEMO - 1); /* 6.1 has lost the comparison */
 	return *(const u64 *)(h->probe + last) == *(const u64 *)(m->bytes + last);
 }
 
