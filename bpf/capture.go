@@ -21,7 +21,7 @@ type Config struct {
 	RingSize   int           // bytes of the event ring, a power of two and a multiple of the page size; 8 MiB
 	FlowTable  int           // connectionless flows that the kernel can hold; 65,536
 	Interval   time.Duration // between two readings of the kernel's tables; 1 s
-	Poll       time.Duration // longest time that an event waits in the ring; 50 ms
+	Poll       time.Duration // longest time that an event waits in the ring; 100 ms
 	FlowIdle   time.Duration // a connectionless flow without packets for so long has ended; 30 s
 	Logger     *slog.Logger  // slog.Default()
 	BTFPath    string        // /sys/kernel/btf/vmlinux
@@ -42,7 +42,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.FlowTable = 65536
 	}
 	def(&cfg.Interval, time.Second)
-	def(&cfg.Poll, 50*time.Millisecond)
+	def(&cfg.Poll, 100*time.Millisecond)
 	def(&cfg.FlowIdle, 30*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -156,6 +156,9 @@ func (d *daemon) serve(ctx context.Context) error {
 		return nil
 	})
 	d.app.giveBack()
+	if err := slackenTimers(); err != nil {
+		d.app.log.Debug("timers stay exact, which costs some switches", "error", err)
+	}
 	d.ready.Store(true)
 	d.announce(gctx, n)
 	<-gctx.Done()
