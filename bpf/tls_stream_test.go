@@ -86,6 +86,17 @@ func (d *dialogue) greet(t *testing.T, asked, answered []string) *flow.TLSHandsh
 		d.turns = append(d.turns, turn{ends[0][i], ends[1][i]})
 	}
 	last := d.turns[len(d.turns)-1]
+	if len(answers) == 1 && hex16(t, answers[0][3]) < 0x0304 {
+		// Up to TLS 1.2 an alert may follow in the clear, before either's keys.
+		for side, lines := range [][]string{asked, answered} {
+			for _, line := range lines {
+				if m := toldAlert.FindStringSubmatch(line); m != nil && m[2] == "2" {
+					status = uint16(number(t, m[3], 10))
+					*[]*int{&last.asked, &last.answered}[side] = int(number(t, m[1], 10))
+				}
+			}
+		}
+	}
 	d.turns = append(d.turns, turn{len(d.requests), len(d.responses)})
 	first := hellos[0]
 	operation := uint64(nameless)

@@ -10,8 +10,18 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PASS 1
 
+/* Whether both hellos are certain: only an alert could still change how it went. */
+static __always_inline bool tls_met(struct tls_conn *h)
+{
+	return tls_asked(h)->said & tls_answered(h)->said & SAID_HELLO;
+}
+
 static __always_inline void tls_feed_lose(struct tls_conn *h, u8 reason, u64 bytes)
 {
+	if (tls_met(h)) {
+		tls_done(h, 0, tls_answered(h)->at);
+		return;
+	}
 	h->over = true;
 	l7_unseen(L7_TLS, reason, 1, bytes);
 }
@@ -28,12 +38,14 @@ static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool
 	}
 	if (!(out->flags & OUT_END)) {
 		/* What is encrypted before there are keys: a server cannot mean it. */
-		if (out->flags & OUT_SWITCH && !asks)
-			d->said |= SAID_LOST;
+		if (out->flags & OUT_SWITCH)
+			d->said |= asks || d->said & SAID_HELLO ? SAID_KEYS : SAID_LOST;
 		return;
 	}
-	d->at = now;
-	d->bytes = bytes;
+	if (!(out->kind == TLS_ALERT && d->said & SAID_HELLO && !asks && out->level != 2)) {
+		d->at = now;
+		d->bytes = bytes;
+	}
 	if (out->kind == TLS_ALERT) {
 		/* That one end has nothing more to say (0) is no outcome. */
 		d->alert = out->description;
@@ -147,7 +159,7 @@ static __always_inline void tls_judge(struct tls_conn *h)
 	if (h->over)
 		return;
 	if (ask & SAID_HELLO) {
-		if (answer & SAID_HELLO)
+		if (tls_closed(answered))
 			tls_done(h, 0, answered->at);
 		else if (answer & SAID_FATAL)
 			tls_done(h, answered->alert, answered->at);
@@ -155,6 +167,8 @@ static __always_inline void tls_judge(struct tls_conn *h)
 			tls_done(h, L7_NO_ANSWER, answered->at);
 		else if (ask & SAID_FATAL)
 			tls_done(h, asked->alert, asked->at);
+		else if (answer & SAID_HELLO && ask & answer & SAID_KEYS)
+			tls_done(h, 0, answered->at);
 		else if ((ask | answer) & SAID_LOST)
 			tls_feed_lose(h, UNSEEN_ERROR, 0);
 	} else if (ask & (SAID_FATAL | SAID_LOST) || answer & (SAID_HELLO | SAID_FATAL | SAID_OTHER | SAID_LOST)) {
@@ -226,7 +240,10 @@ static __always_inline void tls_abandon(struct tls_conn *h, u64 now)
 
 	if (h->over || !(asked->said & SAID_HELLO))
 		return;
-	tls_done(h, answered->said & SAID_WARNING ? answered->alert : L7_NO_ANSWER, now);
+	if (tls_met(h))
+		tls_done(h, 0, answered->at);
+	else
+		tls_done(h, answered->said & SAID_WARNING ? answered->alert : L7_NO_ANSWER, now);
 }
 
 /* Attaches to the tracepoint inet_sock_set_state, any context: what is told at the end of a connection. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * A TLS handshake on one TCP connection, as an exchange: from the first byte of the
- * client's hello to the last of the server's, or to what came in its place. It is kept
- * until that is certain; the rest of the connection is encrypted, and not looked at.
+ * client's hello to the last of the server's, or to what came in its place. Up to
+ * TLS 1.2 more is in the clear: whether an alert follows, as of a client that does
+ * not trust the certificate. It is kept until all that is certain; the rest of the
+ * connection is encrypted, and not looked at.
  */
 #pragma once
 
@@ -23,15 +25,16 @@ enum tls_said {
 	SAID_WARNING = 4, /* an alert that may be followed by more */
 	SAID_OTHER = 8,	  /* a server does not speak TLS from its first bytes on */
 	SAID_LOST = 16,	  /* what cannot be read */
+	SAID_KEYS = 32,	  /* what follows is encrypted */
 };
 
 /* A direction. It can be copied and put back: that is how what came is tried. */
 struct tls_dir {
 	struct tls_state s;
 	struct tls_out hello; /* of SAID_HELLO */
-	u64 at;		      /* when the last hello or alert was complete */
+	u64 at;		      /* when what is told of it was complete: the first hello, else the last alert */
 	u32 base;	      /* sequence number of the first byte */
-	u32 bytes;	      /* up to the end of the last hello or alert */
+	u32 bytes;	      /* up to its end */
 	u8 said;	      /* enum tls_said */
 	u8 alert;	      /* the last one's description */
 	u8 reserved[6];
@@ -72,10 +75,16 @@ static __always_inline struct tls_dir *tls_answered(struct tls_conn *h)
 	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
 }
 
+/* Whether nothing in the clear follows a server's hello. */
+static __always_inline bool tls_closed(const struct tls_dir *d)
+{
+	return d->said & SAID_HELLO && d->hello.version > 0x0303;
+}
+
 /* Whether more of a direction would change nothing. */
 static __always_inline bool tls_through(const struct tls_dir *d, bool asks)
 {
-	return d->said & (SAID_FATAL | SAID_OTHER | SAID_LOST) || (!asks && d->said & SAID_HELLO);
+	return d->said & (SAID_FATAL | SAID_OTHER | SAID_LOST | SAID_KEYS) || (!asks && tls_closed(d));
 }
 
 /*
