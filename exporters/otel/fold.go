@@ -1,7 +1,6 @@
 package otel
 
 import (
-	"strings"
 	"time"
 
 	"github.com/seed79351815/weir/collector"
@@ -72,7 +71,7 @@ func tallyValues(m metricID, row *l7.Protocol, l *flow.L7) []string {
 		name, namespace := serverName(l)
 		return []string{knownMethod(l.Method), code, route, failed, name, decimal(l.Tally.Port), namespace}
 	case mDNS:
-		return []string{questionName(route), l.Method, code, failed}
+		return []string{l7.QuestionName(route), l.Method, code, failed}
 	}
 	return []string{route, row.Status(status)}
 }
@@ -83,17 +82,6 @@ func serverName(l *flow.L7) (name, namespace string) {
 		return l.Server.Names[0], ""
 	}
 	return serviceName(l.Server.Workload)
-}
-
-// questionName is the name asked for. Those below the reverse trees are addresses:
-// each tree counts as one name.
-func questionName(name string) string {
-	for _, tree := range [...]string{"in-addr.arpa", "ip6.arpa"} {
-		if name == tree || strings.HasSuffix(name, "."+tree) {
-			return tree
-		}
-	}
-	return name
 }
 
 // flow counts what a flow's record tells.

@@ -3,7 +3,6 @@ package otel
 import (
 	"net/netip"
 	"reflect"
-	"strings"
 	"testing"
 
 	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -123,17 +122,6 @@ func TestResources(t *testing.T) {
 		}
 		if got := plainly(tc.got); !reflect.DeepEqual(got, tc.want) || len(got) != len(tc.got) {
 			t.Errorf("%s:\n%v\nwant\n%v", name, got, tc.want)
-		}
-	}
-}
-
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain": "plain", "é": "é", "a\x1b[2Jb": "a?[2Jb", "\xff": "?", "a\u202eb": "a?b", "\n": "?", "": "",
-		strings.Repeat("x", maxValue+5): strings.Repeat("x", maxValue), strings.Repeat("x", maxValue-1) + "é": strings.Repeat("x", maxValue-1),
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }

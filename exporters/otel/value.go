@@ -2,11 +2,10 @@ package otel
 
 import (
 	"net/netip"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+
+	"github.com/seed79351815/weir/exporters/internal/printable"
 )
 
 // maxValue bounds the text of an attribute, in bytes.
@@ -72,33 +71,5 @@ func port(a netip.AddrPort) *commonpb.AnyValue {
 	return number(int64(a.Port()))
 }
 
-// clean makes any bytes a value: UTF-8, as protobuf demands, without what a
-// terminal would obey, at most maxValue bytes.
-func clean(s string) string {
-	if len(s) > maxValue {
-		cut := maxValue
-		for cut > maxValue-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
-	if printable(s) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-}
-
-// printable tells whether s is what nearly every value is: printable ASCII.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+// clean makes any bytes an attribute's text: protobuf demands UTF-8.
+func clean(s string) string { return printable.Text(s, maxValue) }

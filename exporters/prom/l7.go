@@ -2,10 +2,10 @@ package prom
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 // fold takes what is told of exchanges: a Tally counts them, an Exchange is
@@ -52,7 +52,7 @@ func (s *store) keys(l *flow.L7, status uint16) (keys [2]operationKey, n int) {
 		}
 	case flow.DNS:
 		add(mDNS, s.labels.keep("dns_question_type", questionType(l.Method)),
-			s.labels.keep("dns_question_name", questionName(l.Route)))
+			s.labels.keep("dns_question_name", clean(l7.QuestionName(l.Route))))
 	case flow.TLS:
 		add(mTLS, "", s.labels.keep("server_name", clean(l.Route)))
 	}
@@ -113,15 +113,4 @@ func questionType(t string) string {
 		return t
 	}
 	return other
-}
-
-// questionName is the name asked for. Those below the reverse trees are
-// addresses, which are never labels: each tree counts as one name.
-func questionName(name string) string {
-	for _, tree := range [...]string{"in-addr.arpa", "ip6.arpa"} {
-		if name == tree || strings.HasSuffix(name, "."+tree) {
-			return tree
-		}
-	}
-	return clean(name)
 }

@@ -1,11 +1,8 @@
 package prom
 
 import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/internal/printable"
 )
 
 // maxLabel bounds a label value. Container names have at most 63 characters by
@@ -15,41 +12,8 @@ const maxLabel = 128
 // other is the value of every label of a series that took what had no budget.
 const other = "other"
 
-// clean makes any bytes a label value: valid UTF-8 without control, bidi or
-// other invisible characters, at most maxLabel bytes. It allocates only when it
-// has to change something.
-func clean(s string) string {
-	if plain(s) {
-		return s
-	}
-	if len(s) > maxLabel {
-		cut := maxLabel
-		for cut > 0 && cut > maxLabel-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
-	s = strings.ToValidUTF8(s, "?")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// plain tells whether s is what nearly every label is: short and printable ASCII.
-func plain(s string) bool {
-	if len(s) > maxLabel {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+// clean makes any bytes a label value.
+func clean(s string) string { return printable.Text(s, maxLabel) }
 
 // endLabels are the workload and namespace labels of one end.
 func endLabels(w *flow.Workload) (name, namespace string) {

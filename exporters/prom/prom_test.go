@@ -362,21 +362,6 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-func FuzzClean(f *testing.F) {
-	f.Add("web")
-	f.Add("a\xff\x1b[31m\u202e")
-	f.Add(strings.Repeat("é", 200))
-	f.Fuzz(func(t *testing.T, s string) {
-		got := clean(s)
-		if !utf8.ValidString(got) || len(got) > maxLabel+utf8.UTFMax || strings.ContainsAny(got, "\x1b\n\x00\u202e") {
-			t.Errorf("clean(%q) = %q", s, got)
-		}
-		if clean(got) != got {
-			t.Errorf("clean is not stable: %q, %q", got, clean(got))
-		}
-	})
-}
-
 func BenchmarkConsume(b *testing.B) {
 	e := New(Config{})
 	batch := make([]flow.Record, 256)
