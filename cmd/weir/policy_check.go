@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ func (a *app) policyCheckCommand() *cobra.Command {
 		Short: "Find what is wrong with policies before they are used",
 		Long: `check reads policies and says what is wrong, or probably not meant, with file, line
 and column. Where a daemon runs, selectors and addresses are compared with the
-workloads that are there. It exits with 3 when it finds an error.`,
+workloads that are there. It exits with 3 when it finds an error,
+and with 1 when it cannot read a file.`,
 		Example: `  weir policy check web.yaml
   weir policy check --strict policies/   # warnings count too`,
 		Args: wantArgs(1, manyFiles, "FILE: the policies to check"),
@@ -68,11 +70,17 @@ func (a *app) printCheck(policies []*policy.Policy, problems policy.Problems, ou
 		}
 	} else {
 		for _, p := range problems {
-			fmt.Fprintln(a.out, sanitizeLines(p.String()))
+			if !p.Unread { // which fails
+				fmt.Fprintln(a.out, sanitizeLines(p.String()))
+			}
 		}
 		if problems.Err() == nil {
 			a.say("%d policies, %d warnings", len(policies), len(problems))
 		}
+	}
+	unread := slices.DeleteFunc(slices.Clone(problems), func(p policy.Problem) bool { return !p.Unread })
+	if err := unread.Err(); err != nil {
+		return errors.New(sanitizeLines(err.Error()))
 	}
 	if problems.Err() != nil || strict && len(problems) > 0 {
 		return errFindings

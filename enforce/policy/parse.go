@@ -20,14 +20,18 @@ import (
 func ReadFile(path string) ([]*Policy, Problems) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, Problems{{Severity: Error, Pos: Pos{File: path}, Text: cause(err)}}
+		return nil, unread(path, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, Problems{{Severity: Error, Pos: Pos{File: path}, Text: cause(err)}}
+		return nil, unread(path, err)
 	}
 	return Parse(path, data)
+}
+
+func unread(path string, err error) Problems {
+	return Problems{{Severity: Error, Pos: Pos{File: path}, Text: cause(err), Unread: true}}
 }
 
 // cause leaves out the path, which the problem has already.

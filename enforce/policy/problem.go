@@ -43,6 +43,7 @@ type Problem struct {
 	Pos      Pos
 	Policy   string // "namespace/name"; empty where none is known yet
 	Text     string
+	Unread   bool // the file could not be read: what is in it is not known
 
 	onWorkloads bool // would be none with other workloads
 }
