@@ -64,4 +64,5 @@ type Health struct {
 	Flows   int                  // flows in the table
 	Evicted uint64               // flows that had to leave the table before their time
 	Since   int64                // start of capture, ns since the Unix epoch
+	Blind   bool                 // nothing is captured: who made the source says so
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,14 +151,25 @@ func TestPoliciesHoldWithoutCapture(t *testing.T) {
 			t.Fatal("the policy outlives its pins")
 		}
 	}
-	stop = h.run(noKernel)
-	h.says(1, "not ready: capturing: no (capture: this kernel is too old for flows)", "status")
+	var works atomic.Bool
+	stop = h.run(func(c bpf.Config) (*bpf.Capture, error) {
+		if works.Load() {
+			return bpf.Open(c)
+		}
+		return noKernel(c)
+	})
+	h.says(1, "not ready: capture: this kernel is too old for flows", "status")
 	h.says(0, "1 denied", "policy", "status") // counted by the daemon before
 	if !refused() {
 		t.Error("the policy is not enforced without capture")
 	}
 	h.says(0, "2 denied", "policy", "status")
-	if status, text := stop(); status != 0 || !strings.Contains(text, "policies are held all the same") {
+	works.Store(true)
+	h.says(0, "ready", "status")
+	if !refused() {
+		t.Error("the policy is not enforced once capture works")
+	}
+	if status, text := stop(); status != 0 || !strings.Contains(text, "policies are held all the same") || !strings.Contains(text, "now that it works") {
 		t.Errorf("the daemon ended with %d: %s", status, text)
 	}
 	if !refused() {

@@ -21,9 +21,9 @@ import (
 type feed struct {
 	pipeline *collector.Collector
 	resolver *identity.Resolver
-	capture  *bpf.Capture // nil for a recording, and where nothing is captured
+	capture  *bpf.Capture // nil for a recording, and where there is blind
 	source   io.Closer
-	blind    error  // why nothing is captured; nil where that was not to be
+	blind    *blind // where capture could not start with weir; else nil
 	node     string // the host that it happens on
 
 	mu    sync.RWMutex
@@ -38,11 +38,9 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 		// Open says it with what to do about it.
 		a.log.Debug("cgroup v2 is not found", "error", err)
 	}
-	capture, err := a.openKernel(bpf.Config{
-		CgroupRoot: root, RingSize: int(a.cfg.kernelBuffer), Interval: a.cfg.interval, Logger: a.log,
-	})
+	capture, err := a.openPrograms(root)
 	if err != nil {
-		return nil, fmt.Errorf("capture: %w", err)
+		return nil, err
 	}
 	resolver := identity.New(identity.Config{CgroupRoot: root, Logger: a.log})
 	var source collector.Source = capture
@@ -55,6 +53,26 @@ func (a *app) openCapture(wrap func(collector.Source, *identity.Resolver) (colle
 	f := a.newFeed(source, resolver, sinks...)
 	f.capture, f.source = capture, capture
 	return f, nil
+}
+
+// openPrograms loads and attaches what captures.
+func (a *app) openPrograms(cgroupRoot string) (*bpf.Capture, error) {
+	c, err := a.openKernel(bpf.Config{
+		CgroupRoot: cgroupRoot, RingSize: int(a.cfg.kernelBuffer), Interval: a.cfg.interval, Logger: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	return c, nil
+}
+
+// captured is what captures; err is why nothing does, and nil for a recording. It is
+// safe from any goroutine.
+func (f *feed) captured() (c *bpf.Capture, err error) {
+	if f.blind != nil {
+		return f.blind.state()
+	}
+	return f.capture, nil
 }
 
 // newFeed connects a source to sinks.
@@ -122,6 +140,8 @@ func (f *feed) Health() collector.Health {
 
 func (f *feed) health() collector.Health {
 	h := f.pipeline.Health()
+	_, why := f.captured()
+	h.Blind = why != nil
 	for l, n := range f.resolver.Lost() {
 		h.Lost[l] += n
 	}

@@ -25,8 +25,6 @@ type daemon struct {
 	started  time.Time
 	listen   *listeners
 	feed     *feed
-	programs int      // attached
-	missing  []string // those that the kernel did not take
 	meter    *meter
 	prom     *prom.Exporter
 	observer *hubble.Observer
@@ -90,9 +88,10 @@ func (a *app) newDaemon() (*daemon, error) {
 	}
 	if d.manager, d.unwatch, err = a.openManager(d.feed); err != nil {
 		listen.close()
-		return nil, errors.Join(d.feed.blind, err, d.feed.close(), d.kept.close())
+		_, why := d.feed.captured()
+		return nil, errors.Join(why, err, d.feed.close(), d.kept.close())
 	}
-	if err := d.feed.blind; err != nil {
+	if _, err := d.feed.captured(); err != nil {
 		// Policies hold whatever becomes of capture; without them there is nothing to go on for.
 		if !d.manager.Charged() {
 			d.unwatch()
@@ -100,11 +99,6 @@ func (a *app) newDaemon() (*daemon, error) {
 			return nil, errors.Join(err, d.feed.close(), d.kept.close())
 		}
 		a.log.Error("nothing is captured; policies are held all the same", "error", err)
-		return d, nil
-	}
-	d.programs = d.feed.capture.Attached()
-	for _, err := range d.feed.capture.Absent() {
-		d.missing = append(d.missing, err.Error())
 	}
 	return d, nil
 }

@@ -71,7 +71,12 @@ func (d *daemon) status() *control.Status {
 		s.Ready, s.Reason = false, err.Error()
 	}
 	s.SetHealth(d.health())
-	s.Kernel.Programs, s.Kernel.Missing = d.programs, d.missing
+	if c, _ := d.feed.captured(); c != nil {
+		s.Kernel.Programs = c.Attached()
+		for _, err := range c.Absent() {
+			s.Kernel.Missing = append(s.Kernel.Missing, err.Error())
+		}
+	}
 	s.Flows.TableMax = d.app.cfg.maxFlows
 	s.Flows.Live, s.Flows.PerSecond, s.Flows.Bytes = d.meter.rates()
 	// It answers without waiting: it is a call within the process.

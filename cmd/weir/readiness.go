@@ -16,10 +16,8 @@ func (d *daemon) readiness() error {
 	if err := d.manager.Unheld(); err != nil {
 		return fmt.Errorf("policies do not hold: %w", err)
 	}
-	if d.feed.blind != nil {
-		return fmt.Errorf("capturing: no (%w)", d.feed.blind)
-	}
-	return nil
+	_, err := d.feed.captured()
+	return err
 }
 
 // announce tells systemd that weir is ready, as soon as policies hold: until then
@@ -43,11 +41,12 @@ func (d *daemon) announce(ctx context.Context, n notifier) {
 	}
 	l := d.addresses()
 	addresses := []any{"socket", l.Socket, "hubble", l.Hubble, "metrics", l.Metrics}
-	if err := d.feed.blind; err != nil {
-		n.ready("policies hold; capturing: no (" + err.Error() + ")")
+	c, err := d.feed.captured()
+	if err != nil {
+		n.ready("policies hold; " + err.Error())
 		d.app.log.Warn("policies hold, and nothing is captured", addresses...)
 		return
 	}
 	n.ready("capturing")
-	d.app.log.Info("ready", append([]any{"programs", d.programs}, addresses...)...)
+	d.app.log.Info("ready", append([]any{"programs", c.Attached()}, addresses...)...)
 }

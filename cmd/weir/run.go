@@ -16,8 +16,9 @@ func (a *app) runCommand() *cobra.Command {
 to weir's commands and to Hubble's, and counts them for Prometheus. One runs on a
 host. It writes its messages to standard error, tells systemd when it is ready,
 and stops on SIGTERM. When it was killed, the next one takes its place. Where capture
-cannot start and there are policies to hold, it holds them and says that it is not
-ready; without policies it ends.
+cannot start and there are policies to hold, it holds them, says that it is not
+ready, and tries again to capture, every five minutes at least; without policies it
+ends.
 
 Every setting can also stand in the configuration file or the environment; weir
 config shows what holds.`,

@@ -5,6 +5,7 @@ func health() *dashboard {
 	m := here.metric
 	var (
 		build           = m("weir_build_info")
+		capturing       = m("weir_capturing")
 		since           = m("weir_capture_start_time_seconds")
 		lost            = m("weir_lost_total")
 		unread, ring    = m("weir_ring_unread_bytes"), m("weir_ring_size_bytes")
@@ -27,6 +28,7 @@ func health() *dashboard {
 		rows: []row{
 			{"Now", []panel{
 				stat(build, "Hosts", "Hosts whose weir answers.", "short", nil, "count("+build.selector("")+")"),
+				stat(capturing, "Hosts unseen", "Hosts whose weir cannot capture, and only holds policies.", "short", warnAlarm(1, 1), "count("+capturing.selector("")+" == 0) or vector(0)"),
 				stat(since, "Shortest capture", "Time since the youngest of the captures began: short where a weir was started anew.", "s", nil, "time() - max("+since.selector("")+")"),
 				stat(lost, "Observations lost", "", "cps", warn(1e-9), lost.rate()),
 				stat(unread, "Fullest ring", "The part of a ring buffer that waits to be read.", "percentunit", warnAlarm(.5, .8), "max("+ringFill+")"),

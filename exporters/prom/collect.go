@@ -90,6 +90,11 @@ func (e *Exporter) health(ch chan<- prometheus.Metric) {
 	ch <- e.metric(mRecords, float64(h.Records))
 	ch <- e.metric(mRingSize, float64(h.Source.Ring))
 	ch <- e.metric(mRingUnread, float64(h.Source.Unread))
+	capturing := 1.0
+	if h.Blind {
+		capturing = 0
+	}
+	ch <- e.metric(mCapturing, capturing)
 	ch <- e.metric(mCaptureStart, float64(h.Since)/1e9)
 	for l, n := range cleanLost(h.Lost) {
 		ch <- e.metric(mLost, float64(n), l.Stage, l.Reason)

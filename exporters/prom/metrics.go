@@ -68,6 +68,7 @@ const (
 	mRingUnread
 	mTableEntries
 	mTableMax
+	mCapturing
 	mCaptureStart
 	mBuild
 	metricCount
@@ -123,6 +124,7 @@ var metrics = [metricCount]metric{
 	mRingUnread:      {"weir_ring_unread_bytes", gauge, "bytes", nil, "Bytes that wait in the ring buffer.", nil},
 	mTableEntries:    {"weir_kernel_table_entries", gauge, "", []string{"table"}, "Entries in a kernel table.", nil},
 	mTableMax:        {"weir_kernel_table_max_entries", gauge, "", []string{"table"}, "Entries that a kernel table can hold.", nil},
+	mCapturing:       {"weir_capturing", gauge, "", nil, "1 where weir captures, 0 where it cannot and only holds policies.", nil},
 	mCaptureStart:    {"weir_capture_start_time_seconds", gauge, "seconds", nil, "When the capture began, since the Unix epoch.", nil},
 	mBuild:           {"weir_build_info", gauge, "", []string{"version", "revision", "goversion"}, "Always 1; its labels say which weir this is.", nil},
 }

@@ -310,7 +310,14 @@ func TestHealth(t *testing.T) {
 	expect(t, e, "weir_kernel_table_entries", map[string]float64{"table=flows": 5})
 	expect(t, e, "weir_events_total", map[string]float64{"": 13})
 	expect(t, e, "weir_capture_start_time_seconds", map[string]float64{"": 1_700_000_000})
+	expect(t, e, "weir_capturing", map[string]float64{"": 1})
 	expect(t, e, "weir_build_info", map[string]float64{"goversion=go1.26,revision=abc,version=1.0": 1})
+}
+
+func TestNotCapturing(t *testing.T) {
+	e, _ := newExporter(t, 0)
+	e.cfg.Health = func() collector.Health { return collector.Health{Blind: true} }
+	expect(t, e, "weir_capturing", map[string]float64{"": 0})
 }
 
 func TestHandler(t *testing.T) {
