@@ -24,7 +24,7 @@ func (s *Suggestion) YAML() []byte { return policy.Marshal(s.Policy) }
 // label tells it from others, so that no policy can select it.
 var (
 	ErrUnknown  = errors.New("not in the baseline")
-	ErrNoLabels = errors.New("no label names it for good, so that no policy can select it")
+	ErrNoLabels = errors.New("no label names it for good, so that no policy can select it; what runs in a container or as a systemd service has such labels, a login session has none")
 )
 
 // suggester is one suggestion in the making.
