@@ -131,6 +131,11 @@ func TestRestartUnderLoad(t *testing.T) {
 			if n := e.Lost()[flow.Loss{Stage: "otel", Reason: "spans_queue_full"}]; n == 0 {
 				t.Fatal("a full queue lost nothing: this test tests nothing")
 			}
+			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(j.String(), "receiver cannot be reached"); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("nobody noticed that the receiver is gone")
+				}
+			}
 			serve(addr)
 			load(100)
 			in.wait(t, func() bool {
