@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,16 +71,10 @@ func (d *daemon) lost(t testing.TB) int {
 	return int(total)
 }
 
-var metricsAddress = regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`)
-
-// metrics scrapes the daemon; it finds the address in its log.
+// metrics scrapes the daemon.
 func (d *daemon) metrics(t testing.TB) string {
 	t.Helper()
-	address := metricsAddress.FindString(d.log.String())
-	if address == "" {
-		t.Fatalf("no address of the metrics in the log: %s", d.log.String())
-	}
-	resp, err := http.Get("http://" + address + "/metrics")
+	resp, err := http.Get("http://" + d.serves + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +189,7 @@ func TestOwnSocketsAreNotShown(t *testing.T) {
 	other.Close()
 	_, port, _ := net.SplitHostPort(conn.Addr().String())
 	d.eventually(t, 1, func(*line) bool { return true }, "--all", "--port", port)
-	_, own, _ := net.SplitHostPort(metricsAddress.FindString(d.log.String()))
+	_, own, _ := net.SplitHostPort(d.serves)
 	if lines := d.observe(t, "--all", "--port", own); len(lines) > 0 {
 		t.Errorf("a scrape was shown: %+v", lines[0])
 	}

@@ -59,8 +59,7 @@ const (
 // scrape reads the daemon's metrics in the format that has native histograms.
 func (d *daemon) scrape(t testing.TB) map[string]*dto.MetricFamily {
 	t.Helper()
-	address := metricsAddress.FindString(d.log.String())
-	req, err := http.NewRequest(http.MethodGet, "http://"+address+"/metrics", nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+d.serves+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

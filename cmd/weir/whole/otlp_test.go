@@ -1,17 +1,13 @@
 package whole
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
+	"strconv"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // A request through three services, each in a container, is one trace at a real
@@ -54,121 +50,74 @@ func TestThreeServicesAreOneTrace(t *testing.T) {
 	}
 }
 
-// receiver is the OpenTelemetry Collector's own, as exporters/otel builds it.
-type receiver struct {
-	address string
-	mu      sync.Mutex
-	said    [][]byte // a line of JSON for each message
-}
-
-// span is what the receiver made of one.
-type span struct {
-	TraceID string `json:"traceId"`
-	SpanID  string `json:"spanId"`
-	Parent  string `json:"parentSpanId"`
-	Kind    int    `json:"kind"`
-}
-
-func startReceiver(t *testing.T) *receiver {
-	t.Helper()
-	if os.Getenv("WEIR_TEST_OTEL_RECEIVER") != "1" {
-		t.Skip("builds the OpenTelemetry Collector's receiver, which takes a minute: set WEIR_TEST_OTEL_RECEIVER=1")
-	}
-	path := filepath.Join(t.TempDir(), "receiver")
-	if out, err := exec.Command("go", "build", "-C", "../../../exporters/otel/testdata/receiver", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
-	r := &receiver{address: free(t)}
-	cmd := exec.Command(path, r.address, free(t))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	read := make(chan struct{})
+// A receiver that is killed while a hundred thousand requests are made, and started
+// again later, has at the end every count, and every span but those for which the
+// queue had no room, which are counted.
+func TestReceiverRestartsUnderLoad(t *testing.T) {
+	require(t, nginxPath)
+	r := startReceiver(t)
+	h := newDockerHost(t)
+	const queue, batch = 128, 32 // requests, each of two spans
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", strconv.Itoa(queue))
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", strconv.Itoa(batch))
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "500")
+	d := start(t, "--otlp-endpoint", "http://"+r.address, "--otlp-protocol", "grpc")
+	nginx := h.nginx("", manyRequests)
+	client := h.idle("client", nil)
+	done := make(chan error, 1)
 	go func() {
-		defer close(read)
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 64<<20)
-		for lines.Scan() {
-			r.mu.Lock()
-			r.said = append(r.said, bytes.Clone(lines.Bytes()))
-			r.mu.Unlock()
-		}
+		_, err := client.run(actorPath, "load", nginx.at(8080), "/hello", strconv.Itoa(aHundredThousand), "8")
+		done <- err
 	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended by itself, which the test will have noticed
-		<-read
-		_ = cmd.Wait()
-	})
-	return r
-}
-
-func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	r.awaitAny(t, nginx.name)
+	r.kill()
+	for deadline := time.Now().Add(patience); d.lostOf(t, "otel", "spans_queue_full") == 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the queue never was full: this test tests nothing")
+		}
+	}
+	r.start(t)
+	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (r *receiver) all() []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return bytes.Join(r.said, []byte("\n"))
-}
-
-// await waits for n spans of a trace; they are found by kind and container.
-func (r *receiver) await(t *testing.T, trace string, n int) map[string]span {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		spans := r.spans(t, trace)
-		if len(spans) >= n {
-			return spans
+	d.await(t, func(families map[string]*dto.MetricFamily) string {
+		if n := counted(t, series(families, httpServed, between(client.name, nginx.name)...)).total(); n != aHundredThousand {
+			return fmt.Sprintf("%d requests were counted", n)
+		}
+		return ""
+	})
+	// What the killed process had taken and not yet told is gone with it: no more than
+	// a message at each end of its pipe.
+	const gone = 2 * 2 * batch
+	var told, arrived, full int
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		told = 2 * len(d.observe(t, "--all", "--type", "l7", "--protocol", "http", "--from-pod", nginx.name))
+		arrived, full = r.spansOf(t, client.name, nginx.name), int(d.lostOf(t, "otel", "spans_queue_full"))
+		if arrived+full >= told-gone && r.served(t, nginx.name) == aHundredThousand {
+			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d spans, want %d: %+v", len(spans), n, spans)
+			t.Fatalf("%d of %d spans arrived, %d had no room, %d requests were counted: %s", arrived, told, full, r.served(t, nginx.name), d.log.String())
 		}
 	}
+	t.Logf("%d spans: %d arrived, %d had no room", told, arrived, full)
+	if missing := told - arrived - full; missing < 0 || missing > gone {
+		t.Errorf("%d spans are missing and not counted", missing)
+	}
+	for _, reason := range []string{"spans_rejected", "spans_stopped", "queue_full", "sink_failed", "points_rejected"} {
+		if n := d.lostOf(t, "otel", reason); n != 0 {
+			t.Errorf("%d lost as %s", n, reason)
+		}
+	}
+	d.stop(t)
 }
 
-func (r *receiver) spans(t *testing.T, trace string) map[string]span {
+// lostOf is one of the daemon's losses.
+func (d *daemon) lostOf(t *testing.T, stage, reason string) (n uint64) {
 	t.Helper()
-	out := map[string]span{}
-	for line := range bytes.Lines(r.all()) {
-		var m struct {
-			ResourceSpans []struct {
-				Resource struct {
-					Attributes []struct {
-						Key   string
-						Value struct{ StringValue string }
-					}
-				}
-				ScopeSpans []struct{ Spans []span }
-			}
-		}
-		if err := json.Unmarshal(line, &m); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		for _, x := range m.ResourceSpans {
-			name := ""
-			for _, a := range x.Resource.Attributes {
-				if a.Key == "container.name" {
-					name = a.Value.StringValue
-				}
-			}
-			for _, y := range x.ScopeSpans {
-				for _, s := range y.Spans {
-					if s.TraceID == trace {
-						out[fmt.Sprint(s.Kind, name)] = s
-					}
-				}
-			}
-		}
+	for _, m := range series(d.scrape(t), "weir_lost_total", "stage", stage, "reason", reason) {
+		n += uint64(m.GetCounter().GetValue())
 	}
-	return out
+	return n
 }

@@ -160,7 +160,7 @@ func TestScrapesAreNotCounted(t *testing.T) {
 	h := newDockerHost(t)
 	d := start(t)
 	server := h.start("go-server", nil, actorPath, "serve", ":8082").listens(8082)
-	address := "http://" + metricsAddress.FindString(d.log.String()) + "/metrics"
+	address := "http://" + d.serves + "/metrics"
 	curl := func(url string) {
 		t.Helper()
 		if out, err := hostRun(curlPath, "--silent", "--fail", "--show-error", "--max-time", "10", "--output", "/dev/null", url); err != nil {

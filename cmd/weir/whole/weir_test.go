@@ -2,6 +2,7 @@ package whole
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed79351815/weir/bpf/lab"
+	"github.com/seed79351815/weir/cmd/weir/control"
 )
 
 func TestMain(m *testing.M) {
@@ -52,6 +54,7 @@ type daemon struct {
 	cmd    *exec.Cmd
 	socket string
 	path   string
+	serves string // its metrics: an address
 	log    bytes.Buffer
 	begun  time.Time
 }
@@ -83,9 +86,15 @@ func startIn(b testing.TB, path, dir string, flags ...string) *daemon {
 		b.Fatal(err)
 	}
 	b.Cleanup(d.kill)
-	if out, err := exec.Command(path, "status", "--socket", d.socket, "--wait", "10s").CombinedOutput(); err != nil {
+	out, err := exec.Command(path, "status", "--socket", d.socket, "--wait", "10s", "-o", "json").CombinedOutput()
+	var status control.Status
+	if err == nil {
+		err = json.Unmarshal(out, &status)
+	}
+	if err != nil {
 		b.Fatalf("weir did not become ready: %v: %s: %s", err, out, d.log.String())
 	}
+	d.serves = status.Listen.Metrics
 	return d
 }
 
