@@ -15,7 +15,11 @@ import (
 // json writes res as Hubble's CLI does: by encoding/json, which calls the
 // generated MarshalJSON (proto names) and takes out its random spaces.
 func (p *Printer) json(res *observerpb.GetFlowsResponse) error {
-	text, err := json.Marshal(res)
+	text, ok := p.extended(res)
+	var err error
+	if !ok {
+		text, err = json.Marshal(res)
+	}
 	if err != nil && res.GetFlow().GetExtensions() != nil {
 		// An extension of a type that is not known here is no reason to show
 		// nothing at all.
@@ -32,6 +36,44 @@ func (p *Printer) json(res *observerpb.GetFlowsResponse) error {
 		return fmt.Errorf("print flow: %w", err)
 	}
 	return nil
+}
+
+// extended writes a flow with weir's own extensions; ok is false for every other
+// response. They are most of a flow's text, and written by appendStruct; the rest is
+// as encoding/json writes it.
+func (p *Printer) extended(res *observerpb.GetFlowsResponse) (text []byte, ok bool) {
+	f := res.GetFlow()
+	x := f.GetExtensions()
+	if x.GetTypeUrl() != structURL || len(x.ProtoReflect().GetUnknown()) > 0 {
+		return nil, false
+	}
+	p.ext, ok = appendStruct(append(p.ext[:0], `"extensions":{"@type":"`+structURL+`","value":`...), x.GetValue(), 0)
+	if !ok {
+		return nil, false
+	}
+	p.ext = append(p.ext, '}')
+	f.Extensions = nil
+	head, err := json.Marshal(f)
+	f.Extensions = x
+	if err != nil {
+		return nil, false
+	}
+	tail, err := json.Marshal(&observerpb.GetFlowsResponse{NodeName: res.GetNodeName(), Time: res.GetTime()})
+	if err != nil {
+		return nil, false
+	}
+	// Each is an object: the extensions become the flow's last field, and the flow the
+	// first of what the tail says.
+	b := append(append(p.text[:0], `{"flow":`...), head[:len(head)-1]...)
+	if len(head) > len("{}") {
+		b = append(b, ',')
+	}
+	b = append(append(b, p.ext...), '}')
+	if len(tail) > len("{}") {
+		b = append(b, ',')
+	}
+	p.text = append(b, tail[1:]...)
+	return p.text, true
 }
 
 // escapeJSON appends text with every character that is not printable escaped.

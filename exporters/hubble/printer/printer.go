@@ -45,6 +45,8 @@ type Printer struct {
 	tab  *tabwriter.Writer
 	line int
 	buf  []byte
+	text []byte // of a flow as JSON
+	ext  []byte // of its extensions
 }
 
 // New is a Printer that writes to o.Out.
@@ -63,8 +65,9 @@ func New(o Options) *Printer {
 	return p
 }
 
-// Write writes one response, with one call of Out's Write. An error of the
-// writer is wrapped: IsBrokenPipe recognises a reader that went away.
+// Write writes one response, with one call of Out's Write. Nobody else may use the
+// response meanwhile. An error of the writer is wrapped: IsBrokenPipe recognises a
+// reader that went away.
 func (p *Printer) Write(res *observerpb.GetFlowsResponse) error {
 	p.buf = p.buf[:0]
 	out := p.o.Out
