@@ -16,7 +16,7 @@ const structURL = "type.googleapis.com/google.protobuf.Struct"
 // type is google.protobuf.Struct, because Hubble's CLI ends the whole stream at
 // a type that it does not know.
 func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
-	o := object{make([]byte, 0, 1024)}
+	o := object{b: make([]byte, 0, 1024), c: c}
 	if r.Kind == flow.RecordL7 {
 		o.l7(r.L7)
 	} else {
@@ -97,8 +97,15 @@ func (o *object) end(e *flow.Endpoint) {
 	o.number("cookie", e.Cookie)
 	o.number("netns", uint64(e.NetNS))
 	if w := e.Workload; w != nil {
-		o.object("workload", true, func(o *object) { o.workload(w) })
+		o.b = append(o.b, o.c.identity(w).extension...)
 	}
+}
+
+// workloadField is an end's field with its workload.
+func workloadField(w *flow.Workload) []byte {
+	var o object
+	o.object("workload", true, func(o *object) { o.workload(w) })
+	return o.b
 }
 
 // workload leaves out what the flow's endpoint says: namespace and labels.

@@ -26,6 +26,7 @@ type identity struct {
 	name      string
 	labels    []string
 	workloads []*flowpb.Workload
+	extension []byte // what an end's extensions say of it
 }
 
 func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
@@ -67,7 +68,7 @@ func (c *Converter) identity(w *flow.Workload) *identity {
 }
 
 func newIdentity(w *flow.Workload) *identity {
-	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name)}
+	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name), extension: workloadField(w)}
 	for _, l := range w.Labels {
 		id.labels = append(id.labels, valid(l.String()))
 	}

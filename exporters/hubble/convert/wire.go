@@ -12,7 +12,10 @@ import (
 // once: a map of boxed values would cost ten times as much, for every flow.
 // Fields with the zero value are left out. Objects in it are written into the same
 // bytes.
-type object struct{ b []byte }
+type object struct {
+	b []byte
+	c *Converter // knows workloads; they are in no object without one
+}
 
 // The field numbers of google/protobuf/struct.proto.
 const (
