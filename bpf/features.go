@@ -33,13 +33,43 @@ func Probe(cfg Config) []Feature {
 	}
 	maps, err := createMaps(cfg)
 	if err != nil {
-		return append(features, allHooks(err)...)
+		return append(append(features, allHooks(err)...), packetFeature(0, err))
 	}
 	defer closeMaps(maps)
 	for _, u := range units() {
 		features = append(features, probeUnit(cfg, u, maps)...)
 	}
-	return features
+	return append(features, packetFeature(probePackets(cfg.CgroupRoot)))
+}
+
+// probePackets does what the capture of whole packets does, without reading one. It
+// gives the most steps that the verifier walked for one of the programs.
+func probePackets(cgroup string) (steps uint32, err error) {
+	p, err := OpenPackets(PacketConfig{RingSize: 64 << 10, SnapLength: 1})
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	for _, program := range p.coll.Programs {
+		if info, err := program.Info(); err == nil {
+			n, _ := info.VerifiedInstructions()
+			steps = max(steps, n)
+		}
+	}
+	detach, err := p.Attach(cgroup)
+	if err != nil {
+		return steps, err
+	}
+	detach()
+	return steps, nil
+}
+
+// packetFeature stands for the unit capture, whose programs are of use together only.
+func packetFeature(steps uint32, err error) Feature {
+	return Feature{
+		Name: "capture", Hook: "cgroup_skb, tp_btf/kfree_skb, iter/task_file", Purpose: "whole packets of one workload, where weir capture asks for them",
+		Without: "no weir capture", Available: err == nil, Err: err, Steps: steps,
+	}
 }
 
 func probeUnit(cfg Config, u unit, maps map[string]*ebpf.Map) []Feature {
