@@ -54,7 +54,7 @@ func BenchmarkVerdict(b *testing.B) {
 			u, t := calls()
 			udp[at], tcp[at] = append(udp[at], u), append(tcp[at], t)
 		}
-		for range 5 {
+		for range lab.Rounds(5) {
 			note(0)
 			for at, p := range []*kernel.Plan{w.crowd(10, 0), w.crowd(10_000, 1000)} {
 				if _, err := w.Apply(p); err != nil {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed79351815/weir/bpf/lab"
 )
 
 // costRounds of each load, of which each runs it without weir and with it, in
@@ -52,7 +54,7 @@ func (l duel) cost(b *testing.B) {
 	l.run(b, server, client, nil) // to warm up
 	for b.Loop() {
 		var rates, cpus, off, on, cores []float64
-		for round := range costRounds {
+		for round := range lab.Rounds(costRounds) {
 			var without, with run
 			if round%2 == 0 {
 				without = l.run(b, server, client, nil)

@@ -45,7 +45,7 @@ func overhead(b *testing.B, l load) {
 	l.drive(b, client, server) // to warm up
 	for b.Loop() {
 		var with, beside, cores []float64
-		for range rounds {
+		for range lab.Rounds(rounds) {
 			plain := l.drive(b, client, server)
 			d := start(b)
 			time.Sleep(settle)
