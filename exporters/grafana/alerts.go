@@ -43,10 +43,10 @@ func trafficAlerts(s scope) []rule {
 			server...),
 		alert("WeirPolicyWouldDeny", info, "", audit.since("1h", "policy", "rule", source, destination), "> 0",
 			"The policy {{ $labels.policy }} would deny traffic "+betweenEnds,
-			"In the last hour the policy {{ $labels.policy }} would have denied {{ $value | humanize }} flows or exchanges "+betweenEnds+" (rule {{ $labels.rule }}). Allow them before the policy is enforced, or leave them denied."),
+			"In the last hour the policy {{ $labels.policy }} would have denied {{ $value | humanize }} attempts "+betweenEnds+" (rule {{ $labels.rule }}). Allow them before the policy is enforced, or leave them denied."),
 		alert("WeirPolicyDenies", info, "5m", dropped.rate("policy", "rule", source, destination), "> 0",
 			"The policy {{ $labels.policy }} denies traffic "+betweenEnds,
-			"The policy {{ $labels.policy }} has dropped packets "+betweenEnds+" for 5 minutes (rule {{ $labels.rule }})."),
+			"The policy {{ $labels.policy }} has refused attempts "+betweenEnds+" for 5 minutes (rule {{ $labels.rule }})."),
 	}
 }
 

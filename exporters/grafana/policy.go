@@ -26,7 +26,7 @@ func policy() *dashboard {
 		rows: []row{
 			{"Now", []panel{
 				stat(audit, "Would be denied", "In the time shown above, by policies in audit. At 0 they can be enforced.", "short", warn(1), total(audit)),
-				stat(dropped, "Denied", "Packets that enforced policies dropped in the time shown above.", "short", nil, total(dropped)),
+				stat(dropped, "Denied", "Attempts that enforced policies refused in the time shown above.", "short", nil, total(dropped)),
 				stat(enforced, "Policies enforced", "That decided something lately.", "short", nil, "count("+enforced.active("policy")+") or vector(0)"),
 				stat(audit, "Policies in audit", "That would have denied something lately.", "short", nil, "count("+audit.active("policy")+") or vector(0)"),
 			}},
@@ -40,7 +40,7 @@ func policy() *dashboard {
 			{"Enforce: what is denied", []panel{
 				graph(dropped, "By policy", "", half, query{expr: dropped.rate("policy"), legend: "{{policy}}"}),
 				graph(dropped, "By pair", "", half, query{expr: top(10, dropped.rate(source, destination)), legend: pairLegend}),
-				linked(list(dropped, "By rule", "Packets in the time shown above.", columns(column{"Value #A", "In the time shown", "short"}),
+				linked(list(dropped, "By rule", "Attempts in the time shown above.", columns(column{"Value #A", "In the time shown", "short"}),
 					query{expr: top(100, dropped.since("$__range", rule...))}),
 					workloadLink("${__data.fields.From}")),
 			}},

@@ -25,22 +25,10 @@ var (
 func newTraffic() *traffic {
 	t := &traffic{}
 	t.exporter = prom.New(prom.Config{
-		Health: t.health, Build: prom.Build{Version: "1.0", Revision: "abc", Go: "go1.26"}, Decide: decide,
+		Health: t.health, Build: prom.Build{Version: "1.0", Revision: "abc", Go: "go1.26"},
 		Budget: 12, // so that something finds no room
 	})
 	return t
-}
-
-// decide is a policy of which one rule is enforced and another in audit.
-func decide(r *flow.Record) (prom.Decision, bool) {
-	d := prom.Decision{Direction: "egress", Match: "l3-l4", Action: "forwarded", Policy: "shop/web", Rule: "egress[0]", Mode: "enforce"}
-	switch r.Verdict {
-	case flow.VerdictAudit:
-		d.Action, d.Mode, d.Policy = "audit", "audit", "shop/api"
-	case flow.VerdictDropped:
-		d.Action = "dropped"
-	}
-	return d, r.Kind != flow.RecordL7
 }
 
 // round is what happens between two scrapes.
@@ -54,7 +42,7 @@ func (t *traffic) round(ctx context.Context) error {
 	return t.exporter.Consume(ctx, batch)
 }
 
-// connection is one that carries something, one that fails, and packets that are dropped.
+// connection is one that carries something, one that fails, packets that are dropped, and verdicts.
 func connection(client, server *flow.Workload) []flow.Record {
 	f := flow.Flow{
 		ID: 1, Protocol: flow.TCP, Client: flow.Endpoint{Workload: client}, Server: flow.Endpoint{Workload: server},
@@ -62,12 +50,21 @@ func connection(client, server *flow.Workload) []flow.Record {
 	}
 	n := flow.Counters{Packets: 10, Payload: 1000, Wire: 1400}
 	start := flow.Record{Kind: flow.RecordStart, Verdict: flow.VerdictForwarded, Flow: f, Delta: flow.Delta{Sent: n, Received: n, Retransmits: 1}}
-	audit := start
-	audit.Verdict = flow.VerdictAudit
 	end := flow.Record{Kind: flow.RecordEnd, Verdict: flow.VerdictForwarded, Flow: f}
 	end.Flow.End = flow.EndRefused
 	drop := flow.Record{Kind: flow.RecordDrop, Verdict: flow.VerdictDropped, Flow: f, Drop: &flow.Drop{Reason: "POLICY_DENIED", Packets: 2}}
-	return []flow.Record{start, audit, end, drop}
+	return []flow.Record{start, end, drop, verdict(f, true, "web", "egress[0]"), verdict(f, false, "api", "")}
+}
+
+// verdict is what a policy enforced by a rule of its own, or would have for want of one.
+func verdict(f flow.Flow, denied bool, policy, rule string) flow.Record {
+	r := flow.Record{Kind: flow.RecordVerdict, Verdict: flow.VerdictAudit, Flow: f, Judged: &flow.Judged{
+		Denied: denied, Count: 2, Rule: rule, By: []flow.PolicyRef{{Namespace: "shop", Name: policy}},
+	}}
+	if denied {
+		r.Verdict = flow.VerdictDropped
+	}
+	return r
 }
 
 // exchanges are requests, lookups and handshakes, with and without success.

@@ -73,7 +73,7 @@ native histograms go out in protobuf only. ` + "`/healthz` answers while the pro
 
 ## Policy verdicts
 
-` + "`direction` is `ingress` or `egress`; `match` and `action` are Hubble's (`l3-l4`, `l7/http` …; `forwarded`, `dropped`, `audit`); `mode` is `audit` or\n`enforce`" + `. What is not known is empty. What no policy decided is not counted here.
+` + "`direction` is `ingress` or `egress`; `match` and `action` are Hubble's (`l3-l4`, `none`; `dropped`, `audit`); `mode` is `audit` or\n`enforce`" + `. What is not known is empty. What no policy decided is not counted here.
 
 - **Attempts are counted as the kernel saw them**, not connections: [enforce.md](enforce.md#what-is-counted) says which count more than once. Who
   tried is told by ` + "`source_workload`" + `, and that somebody goes on trying by the rate.

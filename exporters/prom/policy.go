@@ -9,15 +9,15 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// Decision is what a policy said of a record, in the labels of
+// decision is what a policy said of a record, in the labels of
 // weir_policy_verdicts_total. What is not known is empty.
-type Decision struct {
-	Direction string // ingress or egress, seen from the workload that the policy selects
-	Match     string // Hubble's: none, l3-only, l3-l4, l4-only, all, l3-proto, proto-only, l7/http, l7/dns
-	Action    string // Hubble's: forwarded, dropped, audit, redirected
-	Policy    string // namespace/name; of several that only want a rule all, as namePolicies writes them
-	Rule      string // within the policy
-	Mode      string // audit or enforce
+type decision struct {
+	direction string // ingress or egress, seen from the workload that the policy selects
+	match     string // Hubble's: none, l3-only, l3-l4, l4-only, all, l3-proto, proto-only, l7/http, l7/dns
+	action    string // Hubble's: forwarded, dropped, audit, redirected
+	policy    string // namespace/name; of several that only want a rule all, as namePolicies writes them
+	rule      string // within the policy
+	mode      string // audit or enforce
 }
 
 // policyDrop begins the drop reasons that are a policy's.
@@ -25,30 +25,30 @@ const policyDrop = "POLICY"
 
 // decide knows what a record says by itself. Forwarding is no decision: most flows
 // meet no policy.
-func decide(r *flow.Record) (d Decision, ok bool) {
+func decide(r *flow.Record) (d decision, ok bool) {
 	switch {
 	case r.Judged != nil:
 		return decideJudged(r.Judged), true
 	case r.Verdict == flow.VerdictAudit:
-		return Decision{Action: "audit", Mode: "audit"}, true
+		return decision{action: "audit", mode: "audit"}, true
 	case r.Verdict == flow.VerdictDropped && r.Drop != nil && strings.HasPrefix(r.Drop.Reason, policyDrop):
-		return Decision{Action: "dropped", Mode: "enforce"}, true
+		return decision{action: "dropped", mode: "enforce"}, true
 	}
 	return d, false
 }
 
 // decideJudged is what a policy verdict says.
-func decideJudged(j *flow.Judged) Decision {
-	d := Decision{Direction: "egress", Match: "none", Action: "audit", Mode: "audit"}
+func decideJudged(j *flow.Judged) decision {
+	d := decision{direction: "egress", match: "none", action: "audit", mode: "audit"}
 	if j.Ingress {
-		d.Direction = "ingress"
+		d.direction = "ingress"
 	}
 	if j.Denied {
-		d.Action, d.Mode = "dropped", "enforce"
+		d.action, d.mode = "dropped", "enforce"
 	}
-	d.Policy = namePolicies(j.By)
+	d.policy = namePolicies(j.By)
 	if j.Rule != "" {
-		d.Match, d.Rule = "l3-l4", j.Rule
+		d.match, d.rule = "l3-l4", j.Rule
 	}
 	return d
 }
@@ -80,7 +80,7 @@ func (e *Exporter) decided(r *flow.Record, now time.Time) {
 	if n == 0 {
 		return
 	}
-	d, ok := e.cfg.Decide(r)
+	d, ok := decide(r)
 	if !ok {
 		return
 	}
@@ -90,8 +90,8 @@ func (e *Exporter) decided(r *flow.Record, now time.Time) {
 		p = s.exchanges.between(r.L7.Client.Workload, r.L7.Server.Workload, l7Label(r.L7.Protocol), now)
 	}
 	s.add(p, mPolicy, join([]string{
-		clean(d.Direction), clean(d.Match), clean(d.Action),
-		clean(d.Policy), s.labels.keep("rule", clean(d.Rule)), clean(d.Mode),
+		clean(d.direction), clean(d.match), clean(d.action),
+		clean(d.policy), s.labels.keep("rule", clean(d.rule)), clean(d.mode),
 	}), n, now)
 }
 

@@ -60,25 +60,26 @@ func TestDefaultDenyNamesEveryPolicy(t *testing.T) {
 	}
 }
 
-// Who knows more of a decision tells it by Decide, of exchanges too.
-func TestDecide(t *testing.T) {
+// refused is a policy's verdict by one of its rules.
+func refused(rule string, n uint64) flow.Record {
+	r := verdict(flow.RecordVerdict, flow.VerdictDropped, nil)
+	r.Judged = &flow.Judged{Denied: true, Count: n, Rule: rule, By: []flow.PolicyRef{{Namespace: "shop", Name: "web"}}}
+	return r
+}
+
+// Rules are many, and their names anything: the budget holds, and nothing is lost.
+func TestVerdictsOfManyRules(t *testing.T) {
 	e, _ := newExporter(t, 3)
-	n := 0
-	e.cfg.Decide = func(r *flow.Record) (Decision, bool) {
-		n++
-		return Decision{"egress", "l7/http", "forwarded", "shop/web", fmt.Sprint("rule\x00", n), "enforce"}, true
-	}
-	call := tally(flow.HTTP, "GET", "/", 200, 7, 1)
-	consume(t, e, call, exchange(flow.WhyNew))
+	consume(t, e, refused("rule\x00 1", 7))
 	expect(t, e, "weir_policy_verdicts_total", map[string]float64{
-		"action=forwarded," + shop + "direction=egress,match=l7/http,mode=enforce,policy=shop/web,protocol=http,rule=rule?1," + fromWeb: 7,
+		"action=dropped," + shop + "direction=egress,match=l3-l4,mode=enforce,policy=shop/web,protocol=tcp,rule=rule? 1," + fromWeb: 7,
 	})
-	for range 5 {
-		consume(t, e, call)
+	for i := range 5 {
+		consume(t, e, refused(fmt.Sprint("rule ", i+2), 7))
 	}
 	got := values(t, e, "weir_policy_verdicts_total")
-	over := "action=forwarded,destination_namespace=other,destination_workload=other,direction=egress,match=l7/http," +
-		"mode=enforce,policy=other,protocol=http,rule=other,source_namespace=other,source_workload=other"
+	over := "action=dropped,destination_namespace=other,destination_workload=other,direction=egress,match=l3-l4," +
+		"mode=enforce,policy=other,protocol=tcp,rule=other,source_namespace=other,source_workload=other"
 	if len(got) != 4 || got[over] != 3*7 {
 		t.Errorf("a budget of 3 gave %v, want 3 series and 21 in the overflow", got)
 	}
@@ -92,10 +93,10 @@ func TestOmitRule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Config{Labels: labels, Decide: func(*flow.Record) (Decision, bool) { return Decision{Policy: "p", Rule: "r"}, true }})
-	consume(t, e, record(flow.RecordStart, web, redis))
+	e := New(Config{Labels: labels})
+	consume(t, e, refused("r", 1))
 	for labels := range values(t, e, "weir_policy_verdicts_total") {
-		if !strings.Contains(labels, "policy=p,") || !strings.Contains(labels, "rule=,") {
+		if !strings.Contains(labels, "policy=shop/web,") || !strings.Contains(labels, "rule=,") {
 			t.Errorf("labels %s, want the policy and no rule", labels)
 		}
 	}

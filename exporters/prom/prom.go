@@ -24,11 +24,6 @@ type Config struct {
 	Budget int              // series for each metric; 2000 when 0
 	TTL    time.Duration    // how long the series of silent workloads stay; 5 minutes when 0
 	Now    func() time.Time // time.Now when nil
-
-	// Decide tells what a policy said of a record; ok is false where none did. It
-	// is called for each record while the Exporter is locked, and must be quick.
-	// Where it is nil the record's verdict is all that is known.
-	Decide func(*flow.Record) (d Decision, ok bool)
 }
 
 const (
@@ -61,9 +56,6 @@ func New(cfg Config) *Exporter {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
-	}
-	if cfg.Decide == nil {
-		cfg.Decide = decide
 	}
 	e := &Exporter{cfg: cfg, swept: cfg.Now(), awaiting: map[uint64]struct{}{}}
 	e.descs, e.store = descs(&e.cfg.Labels), newStore(cfg.Budget, &e.cfg.Labels)
