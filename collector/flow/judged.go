@@ -1,6 +1,11 @@
 package flow
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // Judged is what policies said to attempts of one kind, counted since the reading
 // before. What they allow is not told.
@@ -37,4 +42,24 @@ func (p PolicyRef) String() string {
 		return p.Name
 	}
 	return p.Namespace + "/" + p.Name
+}
+
+// maxNamed is how many policies one label names.
+const maxNamed = 4
+
+// PolicyNames is "a/x,b/y": a policy that has a rule stands alone, of those that
+// have none for what was tried each wanted one. A verdict stays one series and is
+// counted once, however many policies there are: a workload is selected by one set
+// of them at a time. Beyond four they are counted, as "a/w,a/x,a/y,a/z,+2".
+func (j *Judged) PolicyNames() string {
+	names := make([]string, 0, len(j.By))
+	for _, p := range j.By {
+		names = append(names, p.String())
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed], fmt.Sprintf("+%d", more))
+	}
+	return strings.Join(names, ",")
 }

@@ -89,6 +89,11 @@ func (f *folder) flow(r *flow.Record, now time.Time) {
 	x, d := &r.Flow, &r.Delta
 	ends, transport := bothNames(x.Client.Workload, x.Server.Workload), x.Protocol.String()
 	switch r.Kind {
+	case flow.RecordVerdict: // has no numbers but its own
+		if j := r.Judged; j != nil {
+			f.add(mVerdicts, now, j.Count, ends.with(verdictName(r.Verdict), j.PolicyNames(), j.Rule)...)
+		}
+		return
 	case flow.RecordStart:
 		f.add(mFlows, now, 1, ends.with(transport, verdictName(r.Verdict))...)
 	case flow.RecordDrop:

@@ -13,12 +13,16 @@ import (
 
 // Names of events, in a log record's EventName.
 const (
-	eventStart = "weir.flow.start"
-	eventEnd   = "weir.flow.end"
+	eventStart   = "weir.flow.start"
+	eventEnd     = "weir.flow.end"
+	eventVerdict = "weir.policy.verdict"
 )
 
-// logged tells whether a record becomes a log record: a flow's beginning and end do.
-func logged(r *flow.Record) bool { return r.Kind == flow.RecordStart || r.Kind == flow.RecordEnd }
+// logged tells whether a record becomes a log record: a flow's beginning and end do,
+// and what a policy said.
+func logged(r *flow.Record) bool {
+	return r.Kind == flow.RecordStart || r.Kind == flow.RecordEnd || r.Kind == flow.RecordVerdict && r.Judged != nil
+}
 
 // logBatch makes OTLP of flow records: a resource for each workload, the client's
 // where it is of this host, else the server's.
@@ -50,15 +54,49 @@ func logRecord(r *flow.Record) *logpb.LogRecord {
 		TimeUnixNano: uint64(max(r.Time, 0)), ObservedTimeUnixNano: uint64(max(r.Time, 0)),
 		SeverityNumber: logpb.SeverityNumber_SEVERITY_NUMBER_INFO, SeverityText: "INFO", EventName: eventStart,
 	}
-	if r.Kind == flow.RecordEnd {
+	switch r.Kind {
+	case flow.RecordEnd:
 		rec.EventName = eventEnd
+	case flow.RecordVerdict:
+		rec.EventName = eventVerdict
 	}
 	if r.Verdict == flow.VerdictDropped || r.Verdict == flow.VerdictError || f.End.Failed() {
 		rec.SeverityNumber, rec.SeverityText = logpb.SeverityNumber_SEVERITY_NUMBER_WARN, "WARN"
 	}
-	rec.Attributes = flowAttributes(r)
-	rec.Body = text(sentence(f))
+	a, body := flowAttributes(r), sentence(f)
+	if j := r.Judged; j != nil {
+		a.judged(j)
+		body += " " + opinion(j)
+	}
+	rec.Attributes, rec.Body = a, text(body)
 	return rec
+}
+
+// judged adds what only a verdict has.
+func (a *attributes) judged(j *flow.Judged) {
+	a.text(keyDirection, directionName(j))
+	a.text(keyPolicy, j.PolicyNames())
+	a.text(keyRule, j.Rule)
+	a.put(keyAttempts, some(j.Count))
+}
+
+func directionName(j *flow.Judged) string {
+	if j.Ingress {
+		return "ingress"
+	}
+	return "egress"
+}
+
+// opinion ends a verdict's sentence: denied by shop/web: its rule.
+func opinion(j *flow.Judged) string {
+	s := "audited by " + j.PolicyNames()
+	if j.Denied {
+		s = "denied by " + j.PolicyNames()
+	}
+	if j.Rule != "" {
+		s += ": " + j.Rule
+	}
+	return s
 }
 
 // sentence is what a person reads first: TCP web -> db:5432 closed.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	logpb "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -55,6 +56,47 @@ func TestFlowRecords(t *testing.T) {
 	}
 	if got[1].SeverityText != "INFO" || got[1].TimeUnixNano != uint64(epoch) || got[1].service != "front" {
 		t.Errorf("record %v", got[1])
+	}
+}
+
+// verdict is what a policy said to attempts of one kind.
+func verdict(denied bool) flow.Record {
+	r := connection(flow.RecordVerdict, front, back)
+	r.Verdict, r.Delta = flow.VerdictAudit, flow.Delta{}
+	r.Judged = &flow.Judged{Denied: denied, Count: 4, By: []flow.PolicyRef{{Namespace: "shop", Name: "web"}}}
+	if denied {
+		r.Verdict, r.Judged.Ingress, r.Judged.Rule = flow.VerdictDropped, true, "deny everyone else"
+	}
+	return r
+}
+
+// What policies say is told as a record and as a count, once.
+func TestVerdicts(t *testing.T) {
+	e := exporter(t, Config{})
+	got := recordsOf(t, e, verdict(true), verdict(false))
+	if len(got) != 2 {
+		t.Fatalf("records %v", got)
+	}
+	for i, want := range []struct{ severity, body, verdict, direction, rule string }{
+		{"WARN", "tcp shop/front-1 -> shop/back-1:5432 denied by shop/web: deny everyone else", "dropped", "ingress", "deny everyone else"},
+		{"INFO", "tcp shop/front-1 -> shop/back-1:5432 audited by shop/web", "audit", "egress", ""},
+	} {
+		a := plainly(got[i].Attributes)
+		rule, _ := a[keyRule].(string)
+		if r := got[i]; r.EventName != "weir.policy.verdict" || r.SeverityText != want.severity || r.Body.GetStringValue() != want.body ||
+			a[keyVerdict] != want.verdict || a[keyDirection] != want.direction || rule != want.rule || a[keyAttempts] != int64(4) || a[keyPolicy] != "shop/web" {
+			t.Errorf("record %v", r)
+		}
+	}
+	all := points(t, e.measured(time.Unix(1, 0)))
+	if len(all["weir.policy.verdicts"]) != 2 || len(all["weir.flow.bytes"]) != 0 {
+		t.Errorf("points %v", all)
+	}
+	for _, p := range all["weir.policy.verdicts"] {
+		rule := map[any]any{"dropped": "deny everyone else", "audit": nil}[p.attrs[keyVerdict]]
+		if p.number != 4 || p.attrs[keyPolicy] != "shop/web" || p.attrs[keyRule] != rule || p.attrs[keySource] != "front" {
+			t.Errorf("verdicts %+v", p)
+		}
 	}
 }
 

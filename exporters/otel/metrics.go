@@ -43,6 +43,7 @@ const (
 	mPackets
 	mFailures
 	mDrops
+	mVerdicts
 	mRetransmits
 	mRTT
 	mConnect
@@ -79,6 +80,7 @@ var metrics = [metricCount]metric{
 	mPackets:     {"weir.flow.packets", "{packet}", counter, "IP packets of flows.", ofBoth(keyNetTransport, keyNetDirection)},
 	mFailures:    {"weir.connection.failures", "{flow}", counter, "Flows that ended because something went wrong.", ofBoth(keyNetTransport, keyCause)},
 	mDrops:       {"weir.drops", "{packet}", counter, "Packets that the kernel dropped, with its reason.", ofBoth(keyNetTransport, keyReason)},
+	mVerdicts:    {"weir.policy.verdicts", "{attempt}", counter, "Attempts that policies refused, or would have refused where they only audit.", ofBoth(keyVerdict, keyPolicy, keyRule)},
 	mRetransmits: {"weir.tcp.retransmits", "{segment}", counter, "TCP segments sent again, by both sides.", between},
 	mRTT:         {"weir.tcp.rtt", "s", histogram, "Smoothed round trip time of TCP flows, one reading for each report in which packets arrived.", between},
 	mConnect:     {"weir.tcp.connect.duration", "s", histogram, "Time from SYN to established, at the client.", between},

@@ -98,5 +98,9 @@ const (
 	keyReason        = "weir.reason"
 	keyCause         = "weir.cause"
 	keyL7Protocol    = "weir.protocol"
+	keyPolicy        = "weir.policy"    // namespace/name; of several that want a rule all
+	keyRule          = "weir.rule"      // the rule in words
+	keyDirection     = "weir.direction" // egress or ingress, seen from the workload that the policy selects
+	keyAttempts      = "weir.attempts"
 	keyOverflow      = "otel.metric.overflow" // the SDK specification's name
 )

@@ -1,8 +1,6 @@
 package prom
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +13,7 @@ type decision struct {
 	direction string // ingress or egress, seen from the workload that the policy selects
 	match     string // Hubble's: none, l3-only, l3-l4, l4-only, all, l3-proto, proto-only, l7/http, l7/dns
 	action    string // Hubble's: forwarded, dropped, audit, redirected
-	policy    string // namespace/name; of several that only want a rule all, as namePolicies writes them
+	policy    string // namespace/name; of several that only want a rule all, as flow.Judged.PolicyNames writes them
 	rule      string // within the policy
 	mode      string // audit or enforce
 }
@@ -46,31 +44,11 @@ func decideJudged(j *flow.Judged) decision {
 	if j.Denied {
 		d.action, d.mode = "dropped", "enforce"
 	}
-	d.policy = namePolicies(j.By)
+	d.policy = j.PolicyNames()
 	if j.Rule != "" {
 		d.match, d.rule = "l3-l4", j.Rule
 	}
 	return d
-}
-
-// maxNamed is how many policies one label names.
-const maxNamed = 4
-
-// namePolicies is "a/x,b/y": one that has a rule stands alone, of those that have
-// none for what was tried each wanted one. A verdict stays one series and is counted
-// once, however many policies there are: a workload is selected by one set of them
-// at a time. Beyond maxNamed they are counted, as "a/w,a/x,a/y,a/z,+2".
-func namePolicies(by []flow.PolicyRef) string {
-	names := make([]string, 0, len(by))
-	for _, p := range by {
-		names = append(names, p.String())
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	if more := len(names) - maxNamed; more > 0 {
-		names = append(names[:maxNamed], fmt.Sprintf("+%d", more))
-	}
-	return strings.Join(names, ",")
 }
 
 // decided counts what a policy said, once: an update or an end of a flow repeats
