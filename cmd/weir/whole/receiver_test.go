@@ -49,11 +49,22 @@ type message struct {
 			Metrics []struct {
 				Name                 string
 				ExponentialHistogram struct{ DataPoints []struct{ Count string } }
+				Sum                  struct{ DataPoints []resource }
+			}
+		}
+	}
+	ResourceLogs []struct {
+		Resource  resource
+		ScopeLogs []struct {
+			LogRecords []struct {
+				EventName, SeverityText string
+				Body                    struct{ StringValue string }
 			}
 		}
 	}
 }
 
+// resource is anything that has attributes.
 type resource struct {
 	Attributes []struct {
 		Key   string
@@ -61,9 +72,11 @@ type resource struct {
 	}
 }
 
-func (r resource) container() string {
+func (r resource) container() string { return r.text("container.name") }
+
+func (r resource) text(key string) string {
 	for _, a := range r.Attributes {
-		if a.Key == "container.name" {
+		if a.Key == key {
 			return a.Value.StringValue
 		}
 	}
@@ -214,4 +227,33 @@ func (r *receiver) served(t *testing.T, container string) (n int) {
 		}
 	}
 	return n
+}
+
+// verdicts are the records of what policies said to a container, and the verdicts
+// that the metrics count of it.
+func (r *receiver) verdicts(container string) (records []string, counted map[string]bool) {
+	counted = map[string]bool{}
+	for _, m := range r.messages() {
+		for _, x := range m.ResourceLogs {
+			for _, y := range x.ScopeLogs {
+				for _, z := range y.LogRecords {
+					if z.EventName == "weir.policy.verdict" && x.Resource.container() == container {
+						records = append(records, z.SeverityText+" "+z.Body.StringValue)
+					}
+				}
+			}
+		}
+		for _, x := range m.ResourceMetrics {
+			for _, y := range x.ScopeMetrics {
+				for _, z := range y.Metrics {
+					for _, p := range z.Sum.DataPoints {
+						if z.Name == "weir.policy.verdicts" && p.text("weir.source.workload") == container && p.text("weir.policy") == "nginx" {
+							counted[p.text("weir.verdict")] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	return records, counted
 }
