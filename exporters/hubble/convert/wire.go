@@ -14,7 +14,7 @@ import (
 // bytes.
 type object struct {
 	b []byte
-	c *Converter // knows workloads; they are in no object without one
+	c *Converter // knows workloads; only an object with an end needs it
 }
 
 // The field numbers of google/protobuf/struct.proto.
