@@ -76,11 +76,10 @@ func (v *View) takeL7(l *flow.L7, at int64) {
 	o.response += t.ResponseBytes
 	o.outcomes.Add(t.Status, t.Count)
 	v.l7.total.of(l.Protocol).Add(at, t, l.Error)
-	// The end that was not read tells of its exchanges itself, unless it cannot.
-	if c != nil && (l.Both || l.Seen != flow.RoleServer || l.Client.Workload == nil) {
+	if c != nil && l.CountsFor(flow.RoleClient) {
 		c.asked.of(l.Protocol).Add(at, t, l.Error)
 	}
-	if s != nil && (l.Both || l.Seen == flow.RoleServer || l.Server.Workload == nil) {
+	if s != nil && l.CountsFor(flow.RoleServer) {
 		s.served.of(l.Protocol).Add(at, t, l.Error)
 	}
 	if key.rest {

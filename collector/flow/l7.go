@@ -194,6 +194,16 @@ type L7 struct {
 	TraceID  string // of an Exchange with a traceparent, 32 hex digits; else ""
 }
 
+// CountsFor tells whether it is to be counted for the workload that plays a role in
+// it. The end that was not read tells of its exchanges itself, unless both are told
+// of at once or nobody stands behind it.
+func (l *L7) CountsFor(r Role) bool {
+	if r == RoleServer {
+		return l.Both || l.Seen == RoleServer || l.Server.Workload == nil
+	}
+	return l.Both || l.Seen != RoleServer || l.Client.Workload == nil
+}
+
 // Unseen counts what was not read of connections whose protocol is read: stretches,
 // and the bytes in them, by cause.
 type Unseen struct {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"iter"
+	"maps"
 	"strings"
 	"time"
 
@@ -19,7 +21,10 @@ const maxOperations = 8192
 // other is whom and what is counted together where there is no room for names.
 const other = "other"
 
-// operation is whom a row of the table red is about.
+// operation is whom a row of the table red is about: an operation, or, where client
+// is empty, all that server was asked (route asSum(flow.RoleServer)) or asked others
+// in a protocol. Names of operations' ends are never empty; the server of a sum is
+// where it is of all ends that no workload stands behind.
 type operation struct {
 	minute         int64 // since the Unix epoch
 	protocol       flow.L7Protocol
@@ -51,31 +56,64 @@ func (n *numbers) add(t *flow.Tally, failed bool) {
 
 // minutes are the numbers of the minutes that fill. The zero value is empty.
 type minutes struct {
-	rows   map[operation]*numbers
-	change time.Time // since when something waits to be written
-	dirty  bool
+	rows    map[operation]*numbers // by operation
+	sums    map[operation]*numbers // by workload
+	traffic map[party]*traffic     // what is not written yet
+	change  time.Time              // since when something waits to be written
+	dirty   bool
 }
 
 // add counts a tally. It gives how many exchanges had to be counted under other
 // names.
 func (m *minutes) add(at int64, l *flow.L7) (unnamed uint64) {
 	if m.rows == nil {
-		m.rows = make(map[operation]*numbers)
+		m.rows, m.sums = make(map[operation]*numbers), make(map[operation]*numbers)
 	}
-	key := operation{at / int64(time.Minute), l.Protocol, name(l.Client), name(l.Server), valid(l.Method), valid(l.Route)}
-	n := m.rows[key]
-	if n == nil && len(m.rows) >= maxOperations {
-		unnamed = l.Tally.Count
-		key = operation{key.minute, l.Protocol, other, other, "", other}
-		n = m.rows[key]
+	m.dirty = true
+	minute := at / int64(time.Minute)
+	for _, end := range [2]struct {
+		role flow.Role
+		of   *flow.Workload
+	}{{flow.RoleClient, l.Client.Workload}, {flow.RoleServer, l.Server.Workload}} {
+		if l.CountsFor(end.role) {
+			key := operation{minute, l.Protocol, "", workloadName(end.of), "", asSum(end.role)}
+			countIn(m.sums, key, operation{minute, l.Protocol, "", other, "", asSum(end.role)}, l)
+		}
+	}
+	key := operation{minute, l.Protocol, name(l.Client), name(l.Server), valid(l.Method), valid(l.Route)}
+	return countIn(m.rows, key, operation{minute, l.Protocol, other, other, "", other}, l)
+}
+
+// countIn adds a tally to the row of key, or to that of rest where there is no room for
+// another. It gives how many exchanges came there.
+func countIn(rows map[operation]*numbers, key, rest operation, l *flow.L7) (unnamed uint64) {
+	n := rows[key]
+	if n == nil && len(rows) >= maxOperations {
+		unnamed, key = l.Tally.Count, rest
+		n = rows[key]
 	}
 	if n == nil {
 		n = new(numbers)
-		m.rows[key] = n
+		rows[key] = n
 	}
 	n.add(l.Tally, l.Error)
-	m.dirty = true
 	return unnamed
+}
+
+// asSum is the route of a workload's sum.
+func asSum(r flow.Role) string {
+	if r == flow.RoleServer {
+		return "served"
+	}
+	return "asked"
+}
+
+// workloadName is empty where nothing of this host is.
+func workloadName(w *flow.Workload) string {
+	if w == nil || w.Runtime == flow.RuntimeWorld {
+		return ""
+	}
+	return valid(w.String())
 }
 
 // name is how an end is called: its workload, else its name or address.
@@ -121,7 +159,7 @@ func (m *minutes) write(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	defer put.Close()
-	for k, n := range m.rows {
+	for k, n := range m.all() {
 		if !n.dirty {
 			continue
 		}
@@ -139,7 +177,20 @@ func (m *minutes) write(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return writeTraffic(ctx, tx, m.traffic)
+}
+
+// all are the rows of the table red.
+func (m *minutes) all() iter.Seq2[operation, *numbers] {
+	return func(yield func(operation, *numbers) bool) {
+		for _, rows := range [2]map[operation]*numbers{m.rows, m.sums} {
+			for k, n := range rows {
+				if !yield(k, n) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // flushed forgets the minutes that are over, where they were written.
@@ -150,12 +201,13 @@ func (m *minutes) flushed(now time.Time, written bool) {
 		return
 	}
 	m.dirty = false
+	clear(m.traffic)
 	over := now.Unix()/60 - 1
-	for k, n := range m.rows {
+	for _, n := range m.all() {
 		n.dirty = false
-		if k.minute < over {
-			delete(m.rows, k)
-		}
+	}
+	for _, rows := range [2]map[operation]*numbers{m.rows, m.sums} {
+		maps.DeleteFunc(rows, func(k operation, _ *numbers) bool { return k.minute < over })
 	}
 }
 

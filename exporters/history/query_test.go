@@ -93,7 +93,7 @@ func TestIndexFindsAll(t *testing.T) {
 			if err := s.open.add(int64(i), f); err != nil {
 				t.Fatal(err)
 			}
-			s.flush(t.Context())
+			s.flush(t.Context(), true)
 		}
 		q := hubble.PastQuery{Until: 1 << 62, Present: 1 << 62, Filters: rapid.SliceOfN(rapid.Custom(anyFilter), 0, 2).Draw(t, "filters")}
 		set, err := filter.Compile(q.Filters, nil)
@@ -124,7 +124,7 @@ func TestIndexLeavesOut(t *testing.T) {
 		if err := s.open.add(int64(i), f); err != nil {
 			t.Fatal(err)
 		}
-		s.flush(t.Context())
+		s.flush(t.Context(), true)
 	}
 	for _, tt := range []struct {
 		filters []*flowpb.FlowFilter

@@ -33,8 +33,12 @@ func NewReader(path string) (*Reader, error) {
 		return nil, fmt.Errorf("history %s: %w", path, err)
 	}
 	version, err := fileVersion(r.read)
-	if err == nil && version == 0 {
+	switch {
+	case err != nil:
+	case version == 0:
 		err = errDamaged
+	case version < len(migrations):
+		err = ErrOlder
 	}
 	if err != nil {
 		r.Close()
@@ -125,28 +129,8 @@ type RED struct {
 // RED sums up the exchanges between two times by workload pair and operation, in
 // no order. Times are rounded to the minutes that hold them.
 func (r *Reader) RED(ctx context.Context, since, until time.Time) ([]RED, error) {
-	rows, err := r.read.QueryContext(ctx, "SELECT protocol, client, server, method, route, requests, errors, sent, received, duration, latencies "+
-		"FROM red WHERE minute BETWEEN ? AND ?", since.Unix()/60, until.Unix()/60)
+	sums, err := sumUp(ctx, r.read, "client <> ''", since.Unix()/60, until.Unix()/60, maxSums, func(k operation) operation { return k })
 	if err != nil {
-		return nil, fmt.Errorf("history: %w", err)
-	}
-	defer rows.Close()
-	sums := make(map[operation]*numbers)
-	for rows.Next() {
-		var k operation
-		var n numbers
-		if err := n.scan(rows, &k.protocol, &k.client, &k.server, &k.method, &k.route); err != nil {
-			return nil, fmt.Errorf("history: %w", err)
-		}
-		if sums[k] == nil && len(sums) >= maxSums {
-			k = operation{0, k.protocol, other, other, "", other}
-		}
-		if sums[k] == nil {
-			sums[k] = new(numbers)
-		}
-		sums[k].merge(&n)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	out := make([]RED, 0, len(sums))
@@ -158,3 +142,36 @@ func (r *Reader) RED(ctx context.Context, since, until time.Time) ([]RED, error)
 
 // maxSums bounds the rows of one answer; more are summed up as other.
 const maxSums = 1 << 16
+
+// sumUp sums the rows of the table red for which a condition holds over some minutes,
+// by what as makes of their keys. Beyond most keys the rest has one for each protocol.
+func sumUp(ctx context.Context, db queryer, where string, first, last int64, most int, as func(operation) operation) (map[operation]*numbers, error) {
+	rows, err := db.QueryContext(ctx, "SELECT protocol, client, server, method, route, requests, errors, sent, received, duration, latencies "+
+		"FROM red WHERE minute BETWEEN ? AND ? AND "+where, first, last)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sums := make(map[operation]*numbers)
+	for rows.Next() {
+		var k operation
+		var n numbers
+		if err := n.scan(rows, &k.protocol, &k.client, &k.server, &k.method, &k.route); err != nil {
+			return nil, err
+		}
+		k = as(k)
+		if sums[k] == nil && len(sums) >= most {
+			k = operation{0, k.protocol, other, other, "", other}
+		}
+		if sums[k] == nil {
+			sums[k] = new(numbers)
+		}
+		sums[k].merge(&n)
+	}
+	return sums, rows.Err()
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}

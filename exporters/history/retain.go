@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func (s *Store) retainOnce(ctx context.Context, old time.Time) (more bool, err e
 	if err != nil {
 		return false, err
 	}
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM red WHERE minute < ?", old.Unix()/60); err != nil {
+	if err := s.deleteMinutes(ctx, old.Unix()/60); err != nil {
 		return false, err
 	}
 	return n == retainStep, s.vacuum(ctx)
@@ -80,12 +81,25 @@ func (s *Store) shrink(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	minute := "SELECT min(first) / 60000000000 FROM blocks"
+	oldest := "SELECT min(first) / 60000000000 FROM blocks"
 	if deleted == 0 {
-		minute = "SELECT min(minute) + 10 FROM red"
+		oldest = "SELECT min(minute) + 10 FROM (SELECT min(minute) AS minute FROM " + strings.Join(minuteTables, " UNION ALL SELECT min(minute) FROM ") + ")"
 	}
-	_, err = s.db.ExecContext(ctx, "DELETE FROM red WHERE minute < ("+minute+")")
-	return err
+	var minute sql.NullInt64
+	if err := s.db.QueryRowContext(ctx, oldest).Scan(&minute); err != nil || !minute.Valid {
+		return err
+	}
+	return s.deleteMinutes(ctx, minute.Int64)
+}
+
+// deleteMinutes deletes the numbers of the minutes before one.
+func (s *Store) deleteMinutes(ctx context.Context, before int64) error {
+	for _, table := range minuteTables {
+		if _, err := s.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE minute < ?", before); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // delete deletes the blocks that a query names.

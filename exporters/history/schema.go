@@ -45,13 +45,37 @@ CREATE TABLE red (
 	latencies  BLOB NOT NULL,    -- pairs of bucket and count, as varints
 	PRIMARY KEY (minute, protocol, client, server, method, route)
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE traffic (
+	minute      INTEGER NOT NULL, -- since the Unix epoch
+	workload    TEXT NOT NULL,    -- empty for all ends that no workload stands behind
+	role        INTEGER NOT NULL, -- flow.Role
+	opened      INTEGER NOT NULL, -- connections
+	failed      INTEGER NOT NULL,
+	drops       INTEGER NOT NULL, -- packets
+	retransmits INTEGER NOT NULL,
+	sent        INTEGER NOT NULL, -- bytes of payload, by the workload
+	received    INTEGER NOT NULL,
+	PRIMARY KEY (minute, workload, role)
+) WITHOUT ROWID;
+CREATE TABLE watched (
+	minute INTEGER PRIMARY KEY, -- in which weir looked
+	lost   INTEGER NOT NULL     -- events that it could not take in meanwhile
+);
 `}
+
+// minuteTables have a row for each minute and thing.
+var minuteTables = []string{"red", "traffic", "watched"}
 
 // applicationID tells weir's files from others: "weir".
 const applicationID = 0x77656972
 
 // ErrNewer is returned for a file that a newer weir has made.
 var ErrNewer = errors.New("made by a newer weir")
+
+// ErrOlder is returned to who only reads a file that an older weir has made: one that
+// writes brings it to the present form.
+var ErrOlder = errors.New("made by an older weir; this one's `weir run` brings it up to date")
 
 // busy is how long a statement waits for another process that holds the file.
 const busy = 2 * time.Second

@@ -23,6 +23,7 @@ var (
 	lossEncode     = flow.Loss{Stage: stage, Reason: "encode"}          // flows that gave no message
 	lossUnreadable = flow.Loss{Stage: stage, Reason: "unreadable"}      // flows of blocks that could not be read back
 	lossOperations = flow.Loss{Stage: stage, Reason: "operations_full"} // exchanges counted under other names
+	lossWorkloads  = flow.Loss{Stage: stage, Reason: "workloads_full"}  // records whose connections are counted under other names
 )
 
 // Config is what a Store needs to know. Path must be given.
@@ -34,6 +35,12 @@ type Config struct {
 	Version  string        // of weir
 	Logger   *slog.Logger  // nil discards
 	Now      func() time.Time
+
+	// Account says how many events were lost so far, by anybody who comes before the
+	// store or after it, and whether anything is seen at all. Windows tell of both. It
+	// is called once a minute while Run works, from its goroutine, and may take its
+	// time. nil: everything is seen.
+	Account func() (lost uint64, watching bool)
 }
 
 // MinSize is the smallest bound that can be kept to.
@@ -60,6 +67,7 @@ type Store struct {
 	opened   time.Time // when the first flow of open came
 	last     int64     // the last block written
 	red      minutes
+	watch    watch
 	complain time.Time // when a failure to write was last logged
 }
 
@@ -132,7 +140,11 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range batch {
-		switch r := &batch[i]; {
+		r := &batch[i]
+		if r.Kind != flow.RecordL7 && r.Kind != flow.RecordVerdict && s.red.addTraffic(r) {
+			s.lost(lossWorkloads, 1)
+		}
+		switch {
 		case r.Kind == flow.RecordUpdate:
 			// How a living flow's numbers grow is told by its end.
 		case r.Kind != flow.RecordL7:
@@ -159,7 +171,7 @@ func (s *Store) keep(ctx context.Context, r *flow.Record) {
 		s.opened = s.cfg.Now()
 	}
 	if s.open.flows == blockFlows {
-		s.flush(ctx)
+		s.flush(ctx, true)
 	}
 }
 
@@ -180,10 +192,12 @@ func (s *Store) Run(ctx context.Context) error {
 
 // tend is what there is to do once a second.
 func (s *Store) tend(ctx context.Context) {
-	s.mu.Lock()
 	now := s.cfg.Now()
-	if s.open.flows > 0 && now.Sub(s.opened) >= flushAfter || s.red.due(now) {
-		s.flush(ctx)
+	noted := s.noteMinute(now)
+	s.mu.Lock()
+	block := s.open.flows > 0 && now.Sub(s.opened) >= flushAfter
+	if numbers := s.red.due(now); block || numbers || noted {
+		s.flush(ctx, block)
 	}
 	s.mu.Unlock()
 	if err := s.retain(ctx, now); err != nil && ctx.Err() == nil {
@@ -193,11 +207,30 @@ func (s *Store) tend(ctx context.Context) {
 	}
 }
 
+// noteMinute asks for the account where a minute has begun, without a lock: who is
+// asked may wait for others.
+func (s *Store) noteMinute(now time.Time) (noted bool) {
+	s.mu.Lock()
+	due := s.watch.due(now)
+	s.mu.Unlock()
+	if !due {
+		return false
+	}
+	lost, watching := uint64(0), true
+	if s.cfg.Account != nil {
+		lost, watching = s.cfg.Account()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch.note(now, lost, watching)
+	return true
+}
+
 // Close writes what is in memory and closes the file.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flush(context.Background())
+	s.flush(context.Background(), true)
 	return errors.Join(s.Reader.Close(), s.db.Close())
 }
 

@@ -10,21 +10,27 @@ import (
 // logEvery is how often the same failure is logged.
 const logEvery = time.Minute
 
-// flush writes the open block and what was counted since the last time. A block
-// that cannot be written is lost, so that memory stays bounded; numbers are kept for
-// the next time.
-func (s *Store) flush(ctx context.Context) {
+// flush writes what was counted since the last time and, if told so, the open block.
+// A block that cannot be written is lost, so that memory stays bounded; numbers are
+// kept for the next time.
+func (s *Store) flush(ctx context.Context, block bool) {
 	// What is being written when weir stops shall still be written.
 	ctx = context.WithoutCancel(ctx)
-	err := s.write(ctx)
+	err := s.write(ctx, block)
 	if full(err) && s.makeRoom(ctx) == nil {
-		err = s.write(ctx)
+		err = s.write(ctx, block)
 	}
 	if err != nil {
-		s.lost(lossWrite, uint64(s.open.flows))
-		s.warn("flows could not be kept", s.open.flows, err)
+		flows := 0
+		if block {
+			flows = s.open.flows
+		}
+		s.lost(lossWrite, uint64(flows))
+		s.warn("flows or numbers could not be kept", flows, err)
 	}
-	s.open.reset()
+	if block {
+		s.open.reset()
+	}
 	s.red.flushed(s.cfg.Now(), err == nil)
 }
 
@@ -38,14 +44,14 @@ func (s *Store) makeRoom(ctx context.Context) error {
 	return s.shrink(ctx, retainStep)
 }
 
-func (s *Store) write(ctx context.Context) error {
+func (s *Store) write(ctx context.Context, block bool) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
 	id := s.last
-	if s.open.flows > 0 {
+	if block && s.open.flows > 0 {
 		id++
 		if err := s.writeBlock(ctx, tx, id); err != nil {
 			return err
@@ -54,10 +60,14 @@ func (s *Store) write(ctx context.Context) error {
 	if err := s.red.write(ctx, tx); err != nil {
 		return err
 	}
+	if err := s.watch.write(ctx, tx); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
 	s.last = id
+	s.watch.written()
 	return nil
 }
 
