@@ -57,7 +57,13 @@ func Run(ctx context.Context, cfg Config) error {
 		defer cfg.Guard.Recover()
 		read(ctx, cfg, readings)
 	}()
-	if err := loop(ctx, m, newPainter(m, screen, themeFor(cfg, screen)), events, readings); err != nil {
+	questions, answers := make(chan time.Duration), make(chan pastReading)
+	go func() {
+		defer cfg.Guard.Recover()
+		readPast(ctx, cfg, questions, answers)
+	}()
+	in := inputs{events, readings, questions, answers}
+	if err := loop(ctx, m, newPainter(m, screen, themeFor(cfg, screen)), in); err != nil {
 		return err
 	}
 	return cfg.Guard.settle()
@@ -81,16 +87,34 @@ func read(ctx context.Context, cfg Config, out chan<- reading) {
 	}
 }
 
+// inputs are what the loop hears of, and asks by.
+type inputs struct {
+	events    <-chan tcell.Event
+	readings  <-chan reading
+	questions chan<- time.Duration
+	answers   <-chan pastReading
+}
+
 // loop is the only goroutine that touches the model. It draws after keys, and
 // after a reading that changed something.
-func loop(ctx context.Context, m *model, p *painter, events <-chan tcell.Event, readings <-chan reading) error {
+func loop(ctx context.Context, m *model, p *painter, in inputs) error {
 	p.paint()
+	var asked time.Duration
+	events := in.events
 	for {
 		draw := true
+		var questions chan<- time.Duration // nil, which takes nothing, while all was asked
+		if asked != m.window.length {
+			questions = in.questions
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case r := <-readings:
+		case questions <- m.window.length:
+			asked, draw = m.window.length, false
+		case r := <-in.answers:
+			draw = m.setPast(r)
+		case r := <-in.readings:
 			changed := m.setPolicies(r.policies)
 			draw = m.update(r.snapshot, r.health, m.cfg.Now()) || changed
 		case ev, open := <-events:

@@ -25,6 +25,27 @@ type column[R any] struct {
 	Desc bool         // sorts the largest first unless reversed
 }
 
+// pick is a column that a table shows in the place of its own, and how important it is
+// there.
+type pick struct {
+	id       string
+	priority int
+}
+
+// picked are the columns of a table that some are picked of, in their order.
+func picked[R any](cols []column[R], picks ...pick) []column[R] {
+	out := make([]column[R], 0, len(picks))
+	for _, p := range picks {
+		for _, c := range cols {
+			if c.ID == p.id {
+				c.Priority, c.Wide = p.priority, false
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
 // env is what cells depend on beside their row.
 type env struct {
 	now int64 // the time from which ages count

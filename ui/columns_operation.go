@@ -62,6 +62,12 @@ func operationColumns() []column[aggregate.OperationRow] {
 	}
 }
 
+// pastOperationColumns are those of a window of the past, which knows no outcomes.
+func pastOperationColumns() []column[aggregate.OperationRow] {
+	return picked(operationColumns(), pick{"client", 88}, pick{"server", 97}, pick{"protocol", 65}, pick{"method", 92}, pick{"route", 100},
+		pick{"requests", 98}, pick{"req/s", 70}, pick{"errors", 95}, pick{"err%", 75}, pick{"p50", 80}, pick{"p99", 94}, pick{"asked", 50}, pick{"answered", 51})
+}
+
 func endKey(w *flow.Workload, remote string) key {
 	full, _ := endName(w, remote)
 	return key{text: string(full)}

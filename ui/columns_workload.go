@@ -38,6 +38,12 @@ func workloadColumns() []column[aggregate.WorkloadRow] {
 		{ID: "p99", Title: "P99", Min: 6, Width: 7, Priority: 86, Right: true, Desc: true,
 			Cell: func(r *row, _ *env) cell { return quiet(latency(busiest(&r.Served).P99), plain) },
 			Key:  func(r *row) key { return number(busiest(&r.Served).P99) }},
+		{ID: "requests", Title: "REQUESTS", Min: 8, Width: 10, Priority: 6, Right: true, Desc: true, Wide: true,
+			Cell: func(r *row, _ *env) cell { return countCell(busiest(&r.Served).Requests, plain) },
+			Key:  func(r *row) key { return number(busiest(&r.Served).Requests) }},
+		{ID: "errors", Title: "ERRORS", Min: 7, Width: 7, Priority: 7, Right: true, Desc: true, Wide: true,
+			Cell: func(r *row, _ *env) cell { return countCell(busiest(&r.Served).Errors, bad) },
+			Key:  func(r *row) key { return number(busiest(&r.Served).Errors) }},
 		{ID: "dns/s", Title: "DNS/S", Min: 6, Width: 6, Priority: 57, Right: true, Desc: true,
 			Cell: func(r *row, _ *env) cell { return quiet(perSecond(r.Asked[flow.DNS].Rate), plain) },
 			Key:  func(r *row) key { return number(r.Asked[flow.DNS].Rate) }},
@@ -81,6 +87,13 @@ func workloadColumns() []column[aggregate.WorkloadRow] {
 			Cell: func(r *row, _ *env) cell { return optional(idOf(r.Workload)) },
 			Key:  func(r *row) key { return key{text: string(idOf(r.Workload))} }},
 	}
+}
+
+// pastWorkloadColumns are those of a window of the past: what was, not what lives.
+func pastWorkloadColumns() []column[aggregate.WorkloadRow] {
+	return picked(workloadColumns(), pick{"workload", 100}, pick{"ns", 40}, pick{"kind", 10}, pick{"opened", 90}, pick{"failed", 80},
+		pick{"requests", 96}, pick{"req/s", 60}, pick{"errors", 94}, pick{"err%", 65}, pick{"p50", 70}, pick{"p99", 93}, pick{"speaks", 30},
+		pick{"in", 92}, pick{"out", 91}, pick{"in/s", 50}, pick{"out/s", 49}, pick{"retrans", 45}, pick{"drops", 55}, pick{"image", 5})
 }
 
 // workloadCell marks a workload whose runtime has not answered yet.

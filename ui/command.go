@@ -26,6 +26,7 @@ func commands() []command {
 		{[]string{"policy", "policies"}, "", "the policies, and what they refused or would have", view(rootPolicies)},
 		{[]string{"sort"}, "COLUMN", "sort by a column, -COLUMN in reverse", (*model).sortCommand},
 		{[]string{"filter"}, "FILTER", "the same as /FILTER; without one: clear it", (*model).filterCommand},
+		{[]string{"window"}, "TIME", "show the last 15m, 24h, 7d, … of workloads and operations, or live", (*model).windowCommand},
 		{[]string{"help"}, "", "all keys", func(m *model, _ string) error { m.do(actHelp); return nil }},
 		{[]string{"q", "quit"}, "", "quit", nil}, // takeCommand does it
 	}

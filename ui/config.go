@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"time"
 
 	"github.com/gdamore/tcell/v2"
@@ -22,6 +23,11 @@ type Config struct {
 	// Policies gives the policies of now, called beside Snapshot. What it gives must
 	// not change afterwards. Without it nothing is known of them but what verdicts say.
 	Policies func() Policies
+	// Past gives a window of the past, from so long ago until now. It is called from
+	// one goroutine, again and again while the user looks at the window, and may take
+	// its time; ctx ends when nobody waits any more. What it gives must not change
+	// afterwards. Its errors are shown. Without it there are no windows.
+	Past func(ctx context.Context, window time.Duration) (*Past, error)
 
 	Title    string // an extra word for the header, e.g. a filter's name
 	Host     string
@@ -32,6 +38,7 @@ type Config struct {
 
 	Filter string // initial filter of workloads and flows
 	Sort   string // initial sort column of View, after "-" in reverse
+	Window string // the time that is shown first, as ParseWindow reads it; default the present
 	View   string // "workloads" (default), "flows", "operations", "health" or "policy"
 
 	Interval time.Duration // between readings; default 500 ms, at least 200 ms

@@ -16,6 +16,8 @@ const (
 	actView5
 	actNextTab
 	actPrevTab
+	actLonger
+	actShorter
 	actOpen
 	actEscape
 	actBack
@@ -76,6 +78,8 @@ var bindings = []binding{
 	{actView5, []string{"5"}, everywhere, "", "policies, and what they refused or would have", "Views"},
 	{actNextTab, []string{"tab", "]"}, everywhere, "next view", "the next view, or the next part of one", "Views"},
 	{actPrevTab, []string{"shift-tab", "["}, everywhere, "", "the view before", "Views"},
+	{actLonger, []string{"t"}, everywhere, "time", "the next longer time window of workloads and operations: live, 5m, 15m, 1h, 6h, 24h, 7d", "Views"},
+	{actShorter, []string{"T"}, everywhere, "", "the next shorter one; before live comes 7d", "Views"},
 
 	{actOpen, []string{"enter"}, onTable, "open", "open the row: what is behind a workload, a flow, an operation, a policy", "Rows"},
 	{actFilter, []string{"/"}, onTable, "filter", "filter as you type (below)", "Rows"},

@@ -30,7 +30,8 @@ type model struct {
 	shown    *aggregate.Snapshot // newest, or the one that was shown when the user paused
 	since    time.Time           // when newest came
 	health   collector.Health
-	policies Policies  // the present ones, also while the picture is held
+	policies Policies // the present ones, also while the picture is held
+	window   window
 	behind   time.Time // since when records have been made that newest lacks; zero when there are none
 	known    uint64    // records when newest came
 
@@ -79,6 +80,12 @@ func newModel(cfg Config) (*model, error) {
 			}
 		}
 		m.filters = append(m.filters, f.String())
+	}
+	if err := m.windowCommand(cfg.Window); err != nil {
+		return nil, err
+	}
+	if t := m.tab(); t.turn != nil {
+		t.turn(m.inWindow(t)) // whose columns the order is by
 	}
 	if cfg.Sort != "" {
 		if err := m.sortBy(cfg.Sort); err != nil {
@@ -156,12 +163,21 @@ func (m *model) refill() {
 		return
 	}
 	p := m.page()
-	if p.refresh != nil {
-		p.refresh(m.shown)
+	if s := m.source(p.past()); p.refresh != nil && s != nil {
+		p.refresh(s)
 	}
-	if t := p.tab(); t.fill != nil {
-		t.fill(m.shown, t.filter)
+	t := p.tab()
+	if t.fill == nil {
+		return
 	}
+	s := m.source(t.past)
+	if s == nil {
+		s = &aggregate.Snapshot{Time: m.shown.Time} // a window that is being read
+	}
+	if t.turn != nil {
+		t.turn(m.inWindow(t))
+	}
+	t.fill(s, t.filter)
 }
 
 // sample reads the counters once a second for the rates in the header.

@@ -31,6 +31,10 @@ func (m *model) do(a action) effect {
 		m.turn(1)
 	case actPrevTab:
 		m.turn(-1)
+	case actLonger:
+		m.turnWindow(1)
+	case actShorter:
+		m.turnWindow(-1)
 	case actOpen:
 		if t.open != nil && t.grid.Len() > 0 {
 			t.open()

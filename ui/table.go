@@ -35,25 +35,35 @@ type grid interface {
 // is selected. Its work is done once per snapshot in set; to draw a row costs
 // the same however many there are.
 type table[R any, K cmp.Ordered] struct {
-	columns []column[R]
-	id      func(*R) K
-	dimmed  func(*R) bool // rows that are over; may be nil
+	*arrangement[R]
+	id     func(*R) K
+	dimmed func(*R) bool // rows that are over; may be nil
 
-	rows    []R // the snapshot's, read only
-	order   []ordered[K]
-	spare   []ordered[K]
-	env     env
-	sortCol int
-	reverse bool
+	rows  []R // the snapshot's, read only
+	order []ordered[K]
+	spare []ordered[K]
+	env   env
 
 	// The selection follows a row's id from the moment the user moves it. Before
 	// that it is the first row, whichever that is: top stays in view.
 	selected int
 	selID    K
 	pinned   bool
+}
 
-	wide bool
-	skip int // columns scrolled out to the left
+// arrangement is which columns a table has, and how the user put them.
+type arrangement[R any] struct {
+	columns []column[R]
+	sortCol int
+	reverse bool
+	wide    bool
+	skip    int // columns scrolled out to the left
+}
+
+func newArrangement[R any](cols []column[R], sortBy string) *arrangement[R] {
+	a := &arrangement[R]{columns: cols}
+	a.sortCol = max(0, a.find(sortBy))
+	return a
 }
 
 // ordered is a row's place with what it is sorted by.
@@ -64,10 +74,11 @@ type ordered[K cmp.Ordered] struct {
 }
 
 func newTable[R any, K cmp.Ordered](cols []column[R], sortBy string, id func(*R) K) *table[R, K] {
-	t := &table[R, K]{columns: cols, id: id}
-	t.sortCol = max(0, t.find(sortBy))
-	return t
+	return &table[R, K]{arrangement: newArrangement(cols, sortBy), id: id}
 }
+
+// use shows the rows in another arrangement; what it gives is to be filled anew.
+func (t *table[R, K]) use(a *arrangement[R]) { t.arrangement = a }
 
 // set takes a snapshot's rows; match may be nil. The rows are not copied.
 func (t *table[R, K]) set(rows []R, match func(*R) bool) {
@@ -142,8 +153,8 @@ func (t *table[R, K]) MoveTo(row int) {
 	t.pinned = t.selected > 0
 }
 
-func (t *table[R, K]) find(id string) int {
-	return slices.IndexFunc(t.columns, func(c column[R]) bool { return c.ID == id && c.Key != nil })
+func (a *arrangement[R]) find(id string) int {
+	return slices.IndexFunc(a.columns, func(c column[R]) bool { return c.ID == id && c.Key != nil })
 }
 
 // SortBy sorts by the column id, in its usual order or, after "-", in the

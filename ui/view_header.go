@@ -8,16 +8,22 @@ import "strconv"
 func (m *model) header(width, rows int) []line {
 	if rows == 1 {
 		segs := append(append([]seg{
-			{10, m.modeLine()}}, m.lossSegs(true)...),
+			{10, m.modeLine()}, {10, m.windowLabel()}}, m.lossSegs(true)...),
 			seg{6, m.refusedLine()},
 			seg{5, labelled("flows", count(uint64(m.live())))},
 			seg{4, line{{perSecond(m.eventRate()), plain}, {" ev/s", dim}}},
 			seg{0, line{{clean(m.cfg.Host), plain}}},
 		)
-		if m.shown != nil {
+		switch {
+		case m.page().past() && m.window.of != nil:
+			segs = append(segs, m.missing(m.window.of)...)
+		case m.shown != nil:
 			segs = append(segs, requestSegs(&m.shown.Totals.L7, 3)...)
 		}
 		return []line{fitSegs(width, segs)}
+	}
+	if m.window.length > 0 && m.page().past() {
+		return []line{m.placeLine(width), m.windowLine(width), m.lossLine(width)}
 	}
 	return []line{m.placeLine(width), m.trafficLine(width), m.lossLine(width)}
 }
@@ -58,6 +64,7 @@ func (m *model) trafficLine(width int) line {
 	t := m.shown.Totals
 	// Numbers that change at every reading have a fixed place.
 	segs := []seg{
+		{31, m.liveNote()},
 		{30, line{{"flows ", dim}, {count(uint64(m.live())).pad(7, false), plain}}},
 		{6, line{{"open/s ", dim}, {perSecond(t.OpenRate).pad(5, false), plain}}},
 		{29, line{{"→ ", dim}, {rate(t.SentRate.Payload).pad(9, false), plain}}},
@@ -154,7 +161,7 @@ func (m *model) tabBar(width int) line {
 	var segs []seg
 	if p := m.page(); len(p.tabs) > 1 {
 		for i, t := range p.tabs {
-			segs = append(segs, seg{8, tabLabel(t.name, i == p.at)})
+			segs = append(segs, seg{8, tabLabel(m.tabName(p, t), i == p.at)})
 		}
 		// A long name leaves room for the tabs: else nobody would find them.
 		path = path.fit(max(24, width-segsWidth(segs)-len(segGap)))
@@ -179,10 +186,15 @@ func (m *model) rootCount(i int) text {
 		return " " + count(uint64(len(m.shown.Verdicts)))
 	case i == rootPolicies:
 		return " " + count(uint64(len(m.policies.List)))
-	case i == rootWorkloads:
-		return " " + count(uint64(len(m.shown.Workloads)))
-	case i == rootOperations:
-		return " " + count(uint64(len(m.shown.Operations)))
+	case i == rootWorkloads || i == rootOperations:
+		s := m.source(true)
+		switch {
+		case s == nil:
+			return ""
+		case i == rootWorkloads:
+			return " " + count(uint64(len(s.Workloads)))
+		}
+		return " " + count(uint64(len(s.Operations)))
 	}
 	return " " + count(uint64(len(m.shown.Flows)))
 }
@@ -226,6 +238,8 @@ func (m *model) emptyState(t *tab) []line {
 	switch {
 	case m.shown == nil:
 		return []line{{{"waiting for the first reading", dim}}}
+	case m.inWindow(t) && m.window.of == nil:
+		return m.emptyWindow()
 	case !t.filter.empty():
 		out := []line{
 			{{"nothing matches the filter ", plain}, {clean(t.filter.String()).fit(40, false), accent}},
@@ -235,6 +249,8 @@ func (m *model) emptyState(t *tab) []line {
 			out = append(out, line{{text(name) + ": is of other rows than these", warn}})
 		}
 		return out
+	case m.inWindow(t):
+		return m.emptyWindow()
 	}
 	return []line{{{t.empty, plain}}, {{"press ? for help", dim}}}
 }
@@ -252,7 +268,7 @@ func (m *model) promptLine(width int) line {
 	case p.mark == '/':
 		out = append(out, span{"    " + filterHint(m.tab().on), dim})
 	case p.value() == "":
-		out = append(out, span{"    flows  workloads  operations  health  policy  sort COLUMN  filter …  help  q", dim})
+		out = append(out, span{"    flows  workloads  operations  health  policy  window TIME  sort COLUMN  filter …  help  q", dim})
 	}
 	return out.fit(width)
 }

@@ -16,10 +16,17 @@ func newOperationsPage(m *model) *page {
 
 func newOperationsTab(m *model, name text, rows func(*aggregate.Snapshot) []aggregate.OperationRow) *tab {
 	grid := newTable(operationColumns(), "req/s", operationKey)
+	now, past := grid.arrangement, newArrangement(pastOperationColumns(), "requests")
 	t := &tab{
 		name: name,
 		grid: grid,
 		on:   ofOperation,
+		past: true,
+		turn: func(inPast bool) {
+			if grid.use(now); inPast {
+				grid.use(past)
+			}
+		},
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			var match func(*aggregate.OperationRow) bool
 			if !f.empty() {
@@ -85,7 +92,7 @@ func newExchangesTab(m *model, wanted func(*aggregate.OperationRow) bool) *tab {
 // exchanges.
 func newOperationPage(m *model, r aggregate.OperationRow) *page {
 	gone := false
-	p := &page{title: operationTitle(r.Protocol, r.Method, r.Route)}
+	p := &page{title: operationTitle(r.Protocol, r.Method, r.Route), ofPast: true}
 	p.tabs = []*tab{newExchangesTab(m, func(o *aggregate.OperationRow) bool { return sameOperation(o, &r) })}
 	p.refresh = func(s *aggregate.Snapshot) {
 		gone = true
@@ -96,7 +103,9 @@ func newOperationPage(m *model, r aggregate.OperationRow) *page {
 			}
 		}
 	}
-	p.summary = func(width int) []line { return operationSummary(&r, gone, width) }
+	p.summary = func(width int) []line {
+		return operationSummary(&r, m.absence(gone, "not asked for any more"), m.window.length > 0, width)
+	}
 	return p
 }
 
@@ -109,12 +118,12 @@ func operationTitle(p flow.L7Protocol, method, route string) text {
 }
 
 // operationSummary is what is said above an operation's exchanges.
-func operationSummary(r *aggregate.OperationRow, gone bool, width int) []line {
+func operationSummary(r *aggregate.OperationRow, absence text, past bool, width int) []line {
 	client, _ := endName(r.Client, r.Remote)
 	server, _ := endName(r.Server, r.Remote)
 	who := []seg{{9, line{{client, strong}, {" → ", dim}, {server, strong}}}}
-	if gone {
-		who = append(who, seg{8, line{{"not asked for any more", warn}}})
+	if absence != "" {
+		who = append(who, seg{8, line{{absence, warn}}})
 	}
 	route := routeCell(r.Route)
 	what := []seg{{9, line{{join(" ", protocolName(r.Protocol), clean(r.Method)), accent}, {" ", plain}, {route.Text.fit(max(10, width-24), true), route.Role}}},
@@ -128,6 +137,9 @@ func operationSummary(r *aggregate.OperationRow, gone bool, width int) []line {
 		{6, labelled("errors", count(r.Errors), bad)},
 		{3, labelled("asked", bytes(r.RequestBytes))},
 		{3, labelled("answered", bytes(r.ResponseBytes))},
+	}
+	if past { // it knows neither outcomes nor how much was told in full
+		return []line{fitSegs(width, who), fitSegs(width, what), fitSegs(width, now)}
 	}
 	return []line{fitSegs(width, who), fitSegs(width, what), fitSegs(width, now),
 		outcomesLine(r, width), line{{shownText(r), dim}}.fit(width)}

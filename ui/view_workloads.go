@@ -8,9 +8,11 @@ import (
 // newWorkloadsPage is the first view: who talks, and how well.
 func newWorkloadsPage(m *model) *page {
 	grid := newTable(workloadColumns(), "in/s", func(r *aggregate.WorkloadRow) string { return workloadKey(r.Workload) })
+	now, past := grid.arrangement, newArrangement(pastWorkloadColumns(), "requests")
 	t := &tab{
 		name:  "Workloads",
 		grid:  grid,
+		past:  true,
 		empty: "no workloads yet: they appear with their first connection, or when the kernel's tables are read",
 		fill: func(s *aggregate.Snapshot, f *filter) {
 			var match func(*aggregate.WorkloadRow) bool
@@ -18,6 +20,11 @@ func newWorkloadsPage(m *model) *page {
 				match = (&matcher{filter: f}).workloads(s)
 			}
 			grid.set(s.Workloads, match)
+		},
+		turn: func(inPast bool) {
+			if grid.use(now); inPast {
+				grid.use(past)
+			}
 		},
 	}
 	t.open = func() {
@@ -90,7 +97,9 @@ func newWorkloadPage(m *model, w *flow.Workload) *page {
 			}
 		}
 	}
-	p.summary = func(width int) []line { return workloadSummary(&subject, gone, width) }
+	p.summary = func(width int) []line {
+		return workloadSummary(&subject, m.absence(gone, "has no flows any more"), m.window.length > 0, width)
+	}
 	return p
 }
 
@@ -129,11 +138,11 @@ func newPeersTab(m *model, p *page, rows func(*aggregate.Snapshot, func(*aggrega
 }
 
 // workloadSummary is what is said above a workload's flows.
-func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
+func workloadSummary(r *aggregate.WorkloadRow, absence text, past bool, width int) []line {
 	full, _ := workloadName(r.Workload)
 	who := []seg{{9, line{{full, strong}}}}
-	if gone {
-		who = append(who, seg{9, line{{"has no flows any more", warn}}})
+	if absence != "" {
+		who = append(who, seg{9, line{{absence, warn}}})
 	}
 	if w := r.Workload; w != nil {
 		who = append(who,
@@ -145,7 +154,8 @@ func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
 		)
 	}
 	now := []seg{
-		{9, labelled("live", count(uint64(max(r.Live, 0))))},
+		{9, labelled("live", countCell(uint64(max(r.Live, 0)), plain).Text)},
+		{8, labelled("opened", count(r.Opened))},
 		{8, labelled("in", rate(r.ReceivedRate.Payload).pad(9, false))},
 		{8, labelled("out", rate(r.SentRate.Payload).pad(9, false))},
 		{7, labelled("open/s", perSecond(r.OpenRate).pad(4, false))},
@@ -157,7 +167,7 @@ func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
 		{3, labelled("out", bytes(r.Sent.Payload))},
 	}
 	out := []line{fitSegs(width, who), fitSegs(width, now)}
-	if l := workloadRequests(r, width); len(l) > 0 {
+	if l := workloadRequests(r, past, width); len(l) > 0 {
 		out = append(out, l)
 	}
 	return out
@@ -165,7 +175,7 @@ func workloadSummary(r *aggregate.WorkloadRow, gone bool, width int) []line {
 
 // workloadRequests says what a workload is asked and asks; nothing where it never
 // did either.
-func workloadRequests(r *aggregate.WorkloadRow, width int) line {
+func workloadRequests(r *aggregate.WorkloadRow, past bool, width int) line {
 	var segs []seg
 	put := func(verb text, rows *byProtocol, priority int) {
 		for p := range flow.L7Protocol(flow.L7Protocols) {
@@ -174,7 +184,11 @@ func workloadRequests(r *aggregate.WorkloadRow, width int) line {
 				continue
 			}
 			e := errorCell(row)
-			segs = append(segs, seg{priority, line{{verb + " " + protocolName(p) + " ", dim}, {perSecond(row.Rate).pad(4, true), plain}, {"/s  p99 ", dim},
+			many, per := perSecond(row.Rate).pad(4, true), text("/s")
+			if past { // what was asked ten times in a day has no rate that can be read
+				many, per = count(row.Requests), ""
+			}
+			segs = append(segs, seg{priority, line{{verb + " " + protocolName(p) + " ", dim}, {many, plain}, {per + "  p99 ", dim},
 				{latency(row.P99).pad(6, true), plain}, {" err ", dim}, {e.Text.pad(3, false), e.Role}}})
 			priority--
 		}

@@ -47,5 +47,6 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 		return err
 	}
 	poll := policyPoll{ask: daemonPolicies(ctx, cc)}
-	return &shown{view: view, health: health, policies: poll.get, host: hostName(), kernel: kernelRelease(), attached: "daemon " + a.cfg.socket, run: run}, nil
+	return &shown{view: view, health: health, policies: poll.get, past: daemonPast(cc), host: hostName(), kernel: kernelRelease(),
+		attached: "daemon " + a.cfg.socket, run: run}, nil
 }

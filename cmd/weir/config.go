@@ -84,8 +84,13 @@ func (c *config) captureFlags(fs *pflag.FlagSet) {
 
 // placeFlags say where weir keeps what outlives the daemon.
 func (c *config) placeFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.stateDir, "state-dir", "/var/lib/weir", "`directory` for what outlives the daemon")
+	c.stateFlags(fs)
 	c.pinFlags(fs)
+}
+
+// stateFlags are for commands that read what the daemon has written.
+func (c *config) stateFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&c.stateDir, "state-dir", "/var/lib/weir", "`directory` for what outlives the daemon")
 }
 
 // pinFlags are for commands that look for what is pinned.

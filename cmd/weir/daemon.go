@@ -47,7 +47,7 @@ func (a *app) newDaemon() (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{app: a, started: time.Now(), listen: listen, meter: newMeter(time.Now)}
-	if d.kept, err = a.openKept(); err != nil {
+	if d.kept, err = a.openKept(d.account); err != nil {
 		listen.close()
 		return nil, err
 	}
@@ -180,6 +180,14 @@ func (d *daemon) health() collector.Health {
 		}
 	}
 	return h
+}
+
+// account is what the history tells of the minutes in which it was written.
+func (d *daemon) account() (lost uint64, watching bool) {
+	for _, n := range d.health().Lost {
+		lost += n
+	}
+	return lost, d.feed.blind == nil
 }
 
 func (d *daemon) living(yield func(*flow.Record) bool) { d.feed.pipeline.Living(yield) }

@@ -24,7 +24,8 @@ func (d *daemon) serveControl(ctx context.Context) error {
 	srv := grpc.NewServer(grpc.Creds(control.Credentials()), grpc.MaxRecvMsgSize(maxRequest), grpc.StreamInterceptor(endWith(ctx)))
 	d.observer.Register(srv)
 	control.Register(srv, d.status)
-	control.RegisterMethods(srv, d.methods())
+	control.RegisterMethods(srv, control.PolicyService, d.methods())
+	control.RegisterMethods(srv, control.HistoryService, d.kept.methods())
 	reflection.Register(srv)
 	stop := context.AfterFunc(ctx, func() {
 		hard := time.AfterFunc(patience, srv.Stop)

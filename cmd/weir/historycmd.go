@@ -48,7 +48,7 @@ disk. The daemon need not run. Flows of the past are shown by weir observe --sin
 	fs.StringVar(&o.workload, "workload", "", "only what this `workload` asked or was asked, as the table names it")
 	intVar(fs, &o.limit, "limit", 1, 1<<16, "operations to show")
 	choiceVar(fs, &o.output, "output", "o", []string{"text", "json"}, "format")
-	fs.StringVar(&a.cfg.stateDir, "state-dir", "/var/lib/weir", "`directory` for what outlives the daemon")
+	a.cfg.stateFlags(fs)
 	cmd.RunE = a.with(func(ctx context.Context, _ []string) error { return a.showHistory(ctx, o) })
 	return cmd
 }
@@ -59,10 +59,7 @@ func (a *app) showHistory(ctx context.Context, o historyOptions) error {
 	if err != nil {
 		return &usageError{err: err, help: "weir history"}
 	}
-	r, err := history.NewReader(a.historyPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no history is kept at %s: weir run keeps one, unless --history is 0", a.historyPath())
-	}
+	r, err := a.readHistory()
 	if err != nil {
 		return err
 	}
@@ -81,6 +78,15 @@ func (a *app) showHistory(ctx context.Context, o historyOptions) error {
 		return writeHistoryJSON(a.out, since, until, extent, shown)
 	}
 	return writeHistory(a.out, extent, shown, until.Sub(since), len(ops)-len(shown))
+}
+
+// readHistory opens what a daemon has kept, or keeps. Who reads must close it.
+func (a *app) readHistory() (*history.Reader, error) {
+	r, err := history.NewReader(a.historyPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no history is kept at %s: weir run keeps one, unless --history is 0", a.historyPath())
+	}
+	return r, err
 }
 
 // window is the time that is asked for.

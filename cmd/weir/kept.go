@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,14 +22,16 @@ import (
 // kept is what the daemon writes of flows to the disk. Either may be nil.
 type kept struct {
 	history *history.Store
+	without error // why there is no history
 	flowLog *jsonl.Log
+	windows chan struct{} // holds a token while a window is read
 }
 
 // openKept opens what the settings ask for. A history that cannot be opened is said
 // and done without: capture must not depend on a disk. A flow log's name is a
-// setting, and what is wrong with it an error.
-func (a *app) openKept() (*kept, error) {
-	k := &kept{}
+// setting, and what is wrong with it an error. account is history.Config's.
+func (a *app) openKept(account func() (lost uint64, watching bool)) (*kept, error) {
+	k := &kept{without: errNoHistory, windows: make(chan struct{}, 1)}
 	node, version := hostName(), "weir "+thisBuild().Version
 	if path := a.cfg.flowLog; path != "" {
 		var err error
@@ -43,9 +46,11 @@ func (a *app) openKept() (*kept, error) {
 	if a.cfg.history > 0 {
 		store, err := history.Open(history.Config{
 			Path: a.historyPath(), Age: a.cfg.history, Size: int64(a.cfg.historySize), NodeName: node, Version: version, Logger: a.log,
+			Account: account,
 		})
 		if err != nil {
 			a.log.Error("flows are not kept on disk", "error", err)
+			k.without = fmt.Errorf("the daemon keeps no history: %w", err)
 		} else {
 			k.history = store
 		}

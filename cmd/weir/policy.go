@@ -57,7 +57,7 @@ func (a *app) ask(ctx context.Context, method string, request, answer any) error
 		return err
 	}
 	defer cc.Close()
-	return policyError(ctx, control.Call(ctx, cc, method, request, answer))
+	return policyError(ctx, control.Call(ctx, cc, control.PolicyService, method, request, answer))
 }
 
 // policyError is the daemon's answer without the word before it: what it says is

@@ -24,6 +24,7 @@ type topOptions struct {
 	filter  string
 	sort    string
 	view    string
+	window  string
 	mouse   bool
 }
 
@@ -35,11 +36,14 @@ func (a *app) topCommand() *cobra.Command {
 		Short:   "Watch workloads and flows live",
 		Long: `top shows workloads, their flows and how well they go, and what policies refuse,
 live. It attaches to the daemon; where none runs it captures by itself, and with
---file it plays a recording. In it, ? shows the keys. Without a terminal that can
+--file it plays a recording. With --window, or the key t, workloads and operations
+are of the last minutes, hours or days, out of what the daemon keeps on disk, also of
+the time before its last restart. In it, ? shows the keys. Without a terminal that can
 place a cursor (TERM=dumb, or a pipe) it prints tables at each --refresh instead.`,
 		Example: `  weir top
   weir top --filter shop --sort -rate       # only what matches, fastest first
   weir top --view policy                    # what is denied, or would be
+  weir top --window 24h --view operations   # how it went since yesterday
   weir top --file incident.weir.gz          # what was recorded
   weir top --for 10s --refresh 5s | cat     # as text`,
 		Args: noArgs,
@@ -48,13 +52,14 @@ place a cursor (TERM=dumb, or a pipe) it prints tables at each --refresh instead
 	fs.StringVar(&o.filter, "filter", "", "show what matches this `text`, as after / in the screen")
 	fs.StringVar(&o.sort, "sort", "", "sort by this `column`, after - in reverse")
 	choiceVar(fs, &o.view, "view", "", []string{"workloads", "flows", "operations", "health", "policy"}, "what to show first")
+	windowVar(fs, &o.window, "window", "the `time` of workloads and operations: live, or the last 5m, 24h, 7d, … out of the history")
 	fs.BoolVar(&o.mouse, "mouse", false, "use the mouse; selecting text then needs the shift key")
 	durationVar(fs, &o.refresh, "refresh", 200*time.Millisecond, time.Hour, "how often it is drawn")
 	durationVar(fs, &o.period, "for", 0, maxPeriod, "stop after this time")
 	o.replay.flags(fs)
 	a.cfg.clientFlags(fs)
 	a.cfg.captureFlags(fs)
-	a.cfg.pinFlags(fs)
+	a.cfg.placeFlags(fs)
 	cmd.RunE = a.with(func(ctx context.Context, _ []string) error { return a.top(ctx, o) })
 	return cmd
 }
@@ -67,6 +72,7 @@ type shown struct {
 	view     *aggregate.View
 	health   func() collector.Health
 	policies func() ui.Policies
+	past     func(ctx context.Context, window time.Duration) (*ui.Past, error) // nil: there is none
 	host     string
 	kernel   string
 	attached string
@@ -77,6 +83,9 @@ type shown struct {
 func (a *app) top(ctx context.Context, o topOptions) error {
 	if a.plain() && (o.filter != "" || o.sort != "" || o.view != "") {
 		return &usageError{err: errors.New("--filter, --sort and --view need a terminal; weir observe filters text"), help: "weir top"}
+	}
+	if o.replay.file != "" && o.window != "" && o.window != "live" {
+		return &usageError{err: errors.New("--window and --file cannot be combined: a recording is shown from its beginning to its end"), help: "weir top"}
 	}
 	var later deferredLog
 	if !a.plain() {
@@ -116,8 +125,8 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 
 func (a *app) screen(s *shown, o topOptions, guard *ui.Guard) ui.Config {
 	return ui.Config{
-		Snapshot: s.view.Snapshot, Health: s.health, Policies: s.policies, Host: s.host, Kernel: s.kernel,
-		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view,
+		Snapshot: s.view.Snapshot, Health: s.health, Policies: s.policies, Past: s.past, Host: s.host, Kernel: s.kernel,
+		Attached: s.attached, Recorded: s.recorded, Filter: o.filter, Sort: o.sort, View: o.view, Window: o.window,
 		Interval: o.refresh, Mouse: o.mouse, NoColor: !a.color(), Guard: guard,
 	}
 }
@@ -144,7 +153,8 @@ func (a *app) openTop(ctx context.Context, o topOptions) (*shown, error) {
 		attached += ", unredacted"
 	}
 	poll := policyPoll{ask: a.pinnedPolicies}
-	return &shown{view: view, health: withLost(f.Health, view), policies: poll.get, host: hostName(), kernel: kernelRelease(), attached: attached, run: f.run}, nil
+	return &shown{view: view, health: withLost(f.Health, view), policies: poll.get, past: a.keptPast, host: hostName(), kernel: kernelRelease(),
+		attached: attached, run: f.run}, nil
 }
 
 func (a *app) replayTop(o topOptions) (*shown, error) {

@@ -21,6 +21,10 @@ const plainRows = 20
 
 // printTop writes a table at each refresh, and a last one at the end.
 func (a *app) printTop(ctx context.Context, s *shown, o topOptions) error {
+	window, err := ui.ParseWindow(o.window)
+	if err != nil {
+		return err
+	}
 	tick := time.NewTicker(o.refresh)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -28,7 +32,13 @@ func (a *app) printTop(ctx context.Context, s *shown, o topOptions) error {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		if _, err := a.out.Write(plainTable(s.view.Snapshot(), s.health().Lost, s.policies())); err != nil {
+		var text []byte
+		if window > 0 {
+			text = plainWindow(ctx, s, window)
+		} else {
+			text = plainTable(s.view.Snapshot(), s.health().Lost, s.policies())
+		}
+		if _, err := a.out.Write(text); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func daemonPolicies(ctx context.Context, cc grpc.ClientConnInterface) func() (ui
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		var s enforce.Status
-		switch err := control.Call(ctx, cc, "Status", nil, &s); {
+		switch err := control.Call(ctx, cc, control.PolicyService, "Status", nil, &s); {
 		case status.Code(err) == codes.Unimplemented:
 			return ui.Policies{}, errOldDaemon
 		case err != nil:

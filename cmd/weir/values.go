@@ -13,6 +13,7 @@ import (
 	"github.com/seed79351815/weir/cmd/weir/settings"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/prom"
+	"github.com/seed79351815/weir/ui"
 )
 
 // value is a flag that checks what it is given, so that a fault is found with
@@ -102,6 +103,19 @@ func ageVar(fs *pflag.FlagSet, p *time.Duration, name string, high time.Duration
 			}
 			return p.String()
 		},
+		typ: "time",
+	}, name, usage)
+}
+
+// windowVar is a flag for a window of time, as the screen's ":window" takes it.
+func windowVar(fs *pflag.FlagSet, p *string, name, usage string) {
+	fs.Var(value{
+		set: func(s string) error {
+			_, err := ui.ParseWindow(s)
+			*p = s
+			return err
+		},
+		get: func() string { return *p },
 		typ: "time",
 	}, name, usage)
 }

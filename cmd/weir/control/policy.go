@@ -11,10 +11,13 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
+// The services whose methods are Methods.
 const (
-	policyService = "weir.v1.Policy"
-	maxAnswer     = 64 << 20
+	PolicyService  = "weir.v1.Policy"  // what is enforced and learned
+	HistoryService = "weir.v1.History" // what is kept on disk
 )
+
+const maxAnswer = 64 << 20
 
 // Method answers a request. Both are JSON.
 type Method struct {
@@ -36,18 +39,18 @@ func On[T any](changes bool, f func(ctx context.Context, request T) (any, error)
 	}}
 }
 
-// RegisterMethods adds methods, by their names, to a gRPC server made with
-// Credentials. Each takes and gives a google.protobuf.BytesValue with JSON in it.
+// RegisterMethods adds a service with methods, by their names, to a gRPC server made
+// with Credentials. Each takes and gives a google.protobuf.BytesValue with JSON in it.
 // They are called from any goroutine.
-func RegisterMethods(s grpc.ServiceRegistrar, methods map[string]Method) {
-	desc := &grpc.ServiceDesc{ServiceName: policyService, HandlerType: (*any)(nil)}
+func RegisterMethods(s grpc.ServiceRegistrar, service string, methods map[string]Method) {
+	desc := &grpc.ServiceDesc{ServiceName: service, HandlerType: (*any)(nil)}
 	for name, m := range methods {
-		desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: name, Handler: m.handler(name)})
+		desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: name, Handler: m.handler("/" + service + "/" + name)})
 	}
 	s.RegisterService(desc, struct{}{})
 }
 
-func (m Method) handler(name string) grpc.MethodHandler {
+func (m Method) handler(full string) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		in := new(wrapperspb.BytesValue)
 		if err := decode(in); err != nil {
@@ -70,13 +73,13 @@ func (m Method) handler(name string) grpc.MethodHandler {
 		if interceptor == nil {
 			return handle(ctx, in)
 		}
-		return interceptor(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: "/" + policyService + "/" + name}, handle)
+		return interceptor(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: full}, handle)
 	}
 }
 
-// Call asks a daemon. request may be nil; the answer is written to out, which may
+// Call asks a daemon for a method of a service. request may be nil; the answer is written to out, which may
 // be nil too.
-func Call(ctx context.Context, cc grpc.ClientConnInterface, method string, request, out any) error {
+func Call(ctx context.Context, cc grpc.ClientConnInterface, service, method string, request, out any) error {
 	in, answer := new(wrapperspb.BytesValue), new(wrapperspb.BytesValue)
 	if request != nil {
 		b, err := json.Marshal(request)
@@ -85,7 +88,7 @@ func Call(ctx context.Context, cc grpc.ClientConnInterface, method string, reque
 		}
 		in.Value = b
 	}
-	if err := cc.Invoke(ctx, "/"+policyService+"/"+method, in, answer, grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)); err != nil {
+	if err := cc.Invoke(ctx, "/"+service+"/"+method, in, answer, grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)); err != nil {
 		return err
 	}
 	if out == nil {

@@ -20,7 +20,7 @@ type question struct{ N int }
 // methodServer serves methods at a listener.
 func methodServer(t *testing.T, l net.Listener) {
 	srv := grpc.NewServer(grpc.Creds(Credentials()))
-	RegisterMethods(srv, map[string]Method{
+	RegisterMethods(srv, PolicyService, map[string]Method{
 		"Double": On(false, func(_ context.Context, q question) (any, error) { return question{2 * q.N}, nil }),
 		"Change": On(true, func(_ context.Context, q question) (any, error) { return q, nil }),
 		"Fail":   On(false, func(context.Context, struct{}) (any, error) { return nil, errors.New("web.yaml:1:1: bad") }),
@@ -42,23 +42,23 @@ func TestMethods(t *testing.T) {
 	}
 	defer cc.Close()
 	var got question
-	if err := Call(t.Context(), cc, "Double", question{21}, &got); err != nil || got.N != 42 {
+	if err := Call(t.Context(), cc, PolicyService, "Double", question{21}, &got); err != nil || got.N != 42 {
 		t.Errorf("Double: %v, %v", got, err)
 	}
-	if err := Call(t.Context(), cc, "Double", nil, nil); err != nil {
+	if err := Call(t.Context(), cc, PolicyService, "Double", nil, nil); err != nil {
 		t.Errorf("without a request: %v", err)
 	}
-	if err := Call(t.Context(), cc, "Double", "text", nil); status.Code(err) != codes.InvalidArgument {
+	if err := Call(t.Context(), cc, PolicyService, "Double", "text", nil); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a request of another type: %v", err)
 	}
-	if err := Call(t.Context(), cc, "Fail", nil, nil); status.Convert(err).Message() != "web.yaml:1:1: bad" {
+	if err := Call(t.Context(), cc, PolicyService, "Fail", nil, nil); status.Convert(err).Message() != "web.yaml:1:1: bad" {
 		t.Errorf("Fail: %v", err)
 	}
 	want := codes.PermissionDenied
 	if os.Getuid() == 0 {
 		want = codes.OK
 	}
-	if err := Call(t.Context(), cc, "Change", question{1}, &got); status.Code(err) != want {
+	if err := Call(t.Context(), cc, PolicyService, "Change", question{1}, &got); status.Code(err) != want {
 		t.Errorf("Change by user %d: %v", os.Getuid(), err)
 	}
 }
@@ -73,10 +73,10 @@ func TestOnlyRootChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cc.Close()
-	if err := Call(t.Context(), cc, "Change", question{1}, nil); status.Code(err) != codes.PermissionDenied {
+	if err := Call(t.Context(), cc, PolicyService, "Change", question{1}, nil); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a stranger changes: %v", err)
 	}
-	if err := Call(t.Context(), cc, "Double", question{1}, nil); err != nil {
+	if err := Call(t.Context(), cc, PolicyService, "Double", question{1}, nil); err != nil {
 		t.Errorf("a stranger asks: %v", err)
 	}
 }
