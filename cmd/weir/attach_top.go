@@ -20,7 +20,8 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 		return nil, err
 	}
 	health := func() collector.Health {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		// The last table is made when ctx is done.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		var h collector.Health
 		if s, err := control.Get(ctx, cc); err == nil {
@@ -39,7 +40,6 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 	}
 	run := func(ctx context.Context) error {
 		defer client.Close()
-		defer cc.Close()
 		err := client.Records(ctx, func(batch []flow.Record) error { return view.Consume(ctx, batch) })
 		if ctx.Err() != nil || errors.Is(err, context.Canceled) {
 			return nil
@@ -48,5 +48,5 @@ func (a *app) attachTop(ctx context.Context, client *hubble.Client, view *aggreg
 	}
 	poll := policyPoll{ask: daemonPolicies(ctx, cc)}
 	return &shown{view: view, health: health, policies: poll.get, past: daemonPast(cc), host: hostName(), kernel: kernelRelease(),
-		attached: "daemon " + a.cfg.socket, run: run}, nil
+		attached: "daemon " + a.cfg.socket, run: run, close: func() { cc.Close() }}, nil
 }

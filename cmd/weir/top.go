@@ -78,6 +78,7 @@ type shown struct {
 	attached string
 	recorded bool
 	run      func(context.Context) error // feeds view until its source or ctx ends
+	close    func()                      // when nobody asks the others any more; nil: nothing to do
 }
 
 func (a *app) top(ctx context.Context, o topOptions) error {
@@ -100,6 +101,9 @@ func (a *app) top(ctx context.Context, o topOptions) error {
 	s, err := a.openTop(ctx, o)
 	if err != nil {
 		return err
+	}
+	if s.close != nil {
+		defer s.close()
 	}
 	fed := make(chan error, 1)
 	drawing, stop := context.WithCancel(ctx)
