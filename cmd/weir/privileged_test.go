@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,7 +28,7 @@ func TestPrivileged(t *testing.T) {
 		Deadline: time.Now().Add(2 * time.Minute),
 		Setup:    isolate,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": exitsWith, "connect": connect, "await": await, "scrape": scrape, "captures": captures, "terminate": terminate,
+			"status": exitsWith, "connect": connect, "request": request, "await": await, "scrape": scrape, "captures": captures, "terminate": terminate,
 		},
 	})
 }
@@ -62,6 +64,25 @@ func connect(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("PORT", port)
 	_, port, _ = net.SplitHostPort(closed.Addr().String())
 	ts.Setenv("CLOSED", port)
+}
+
+// request is the script command "request N PATH": N HTTP requests to a server of the
+// test's, on one connection.
+func request(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: request N PATH")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	for range n {
+		resp, err := srv.Client().Get(srv.URL + args[1])
+		ts.Check(err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		ts.Check(err)
+		resp.Body.Close()
+	}
 }
 
 func serveEcho(l net.Listener) {
