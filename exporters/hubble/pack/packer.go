@@ -79,38 +79,30 @@ func (p *Packer) workload(w *flow.Workload) uint64 {
 	if w == nil {
 		return 0
 	}
-	i, ok := p.workloads[w]
-	if !ok {
-		p.b.workloads = append(p.b.workloads, w)
-		i = uint32(len(p.b.workloads))
-		p.workloads[w] = i
-	}
-	return uint64(i)
+	return place(p.workloads, w, &p.b.workloads, w)
 }
 
 func (p *Packer) nameList(names []string) uint64 {
 	if len(names) == 0 {
 		return 0
 	}
-	k := nameKey{&names[0], len(names)}
-	i, ok := p.names[k]
-	if !ok {
-		p.b.names = append(p.b.names, names)
-		i = uint32(len(p.b.names))
-		p.names[k] = i
-	}
-	return uint64(i)
+	return place(p.names, nameKey{&names[0], len(names)}, &p.b.names, names)
 }
 
 func (p *Packer) text(s string) uint64 {
 	if s == "" {
 		return 0
 	}
-	i, ok := p.texts[s]
+	return place(p.texts, s, &p.b.texts, s)
+}
+
+// place is where v is in a table, from 1 on; it is put there where its key is new.
+func place[K comparable, V any](index map[K]uint32, key K, table *[]V, v V) uint64 {
+	i, ok := index[key]
 	if !ok {
-		p.b.texts = append(p.b.texts, s)
-		i = uint32(len(p.b.texts))
-		p.texts[s] = i
+		*table = append(*table, v)
+		i = uint32(len(*table))
+		index[key] = i
 	}
 	return uint64(i)
 }
