@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // timerSlack is by how much a timer of the daemon may be late. Nothing that it
@@ -28,9 +30,12 @@ func slackenTimers() error {
 		// It is a thread's, but only where a process is looked for.
 		name := filepath.Join("/proc", filepath.Base(t), "timerslack_ns")
 		err := os.WriteFile(name, strconv.AppendInt(nil, timerSlack.Nanoseconds(), 10), 0)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have ended meanwhile
+		if err != nil && !ended(err) {
 			failed = err
 		}
 	}
 	return failed
 }
+
+// ended tells whether err is that a thread ended before its file was opened, or after.
+func ended(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }

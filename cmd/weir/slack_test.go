@@ -26,7 +26,7 @@ func TestSlackenTimers(t *testing.T) {
 	}
 	for _, task := range tasks {
 		got, err := os.ReadFile(filepath.Join("/proc", filepath.Base(task), "timerslack_ns"))
-		if os.IsNotExist(err) {
+		if err != nil && ended(err) {
 			continue
 		}
 		if err != nil {
