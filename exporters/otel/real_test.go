@@ -233,13 +233,15 @@ func TestRealReceiver(t *testing.T) {
 			}
 		})
 	}
+	t.Run("restarts", r.restarts)
 }
 
-// It is killed and started again under load: nothing is lost that is not counted.
-// A receiver may have taken a message and died before it said so: then the message
-// comes twice, with the same ids.
-func TestRealReceiverRestarts(t *testing.T) {
-	r := buildReceiver(t)
+// restarts kills it and starts it again under load: nothing is lost that is not
+// counted. A receiver may have taken a message and died before it said so: then the
+// message comes twice, with the same ids.
+func (r *collectorReceiver) restarts(t *testing.T) {
+	r.t = t
+	clear(r.spans)
 	r.start()
 	cfg := quick("http://"+r.grpc, GRPC)
 	cfg.Spans.Queue, cfg.Spans.Batch = 500, 50

@@ -83,15 +83,29 @@ func (r resource) text(key string) string {
 	return ""
 }
 
+// receiverBinary builds it, beside weir, once.
+var receiverBinary = sync.OnceValues(func() (string, error) {
+	weir, err := binary()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(weir), "receiver")
+	if out, err := exec.Command("go", "build", "-C", "../../../exporters/otel/testdata/receiver", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build receiver: %w: %s", err, out)
+	}
+	return path, nil
+})
+
 func startReceiver(t *testing.T) *receiver {
 	t.Helper()
 	if os.Getenv("WEIR_TEST_OTEL_RECEIVER") != "1" {
 		t.Skip("builds the OpenTelemetry Collector's receiver, which takes a minute: set WEIR_TEST_OTEL_RECEIVER=1")
 	}
-	r := &receiver{path: filepath.Join(t.TempDir(), "receiver"), address: free(t)}
-	if out, err := exec.Command("go", "build", "-C", "../../../exporters/otel/testdata/receiver", "-o", r.path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
+	path, err := receiverBinary()
+	if err != nil {
+		t.Fatal(err)
 	}
+	r := &receiver{path: path, address: free(t)}
 	r.start(t)
 	t.Cleanup(r.kill)
 	return r
