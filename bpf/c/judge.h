@@ -241,10 +241,12 @@ __attribute__((noinline)) int tell(const struct question *q, const struct answer
 {
 	struct verdict_key k = {};
 	struct verdict_value *v, first = {};
-	struct regime *r;
+	struct regime *r = the_regime();
+	void *table;
 
-	if (!q || !a)
+	if (!q || !a || !r)
 		return 0;
+	table = r->turn ? (void *)&verdicts_too : (void *)&verdicts;
 	k.cgroup = q->cgroup;
 	k.rule = a->rule;
 	k.peer = a->peer;
@@ -253,7 +255,7 @@ __attribute__((noinline)) int tell(const struct question *q, const struct answer
 	k.direction = q->direction;
 	k.verdict = a->verdict;
 	__builtin_memcpy(k.addr, q->addr, 16);
-	v = bpf_map_lookup_elem(&verdicts, &k);
+	v = bpf_map_lookup_elem(table, &k);
 	if (!v) {
 		first.count = 1;
 		first.last = bpf_ktime_get_boot_ns();
@@ -262,18 +264,16 @@ __attribute__((noinline)) int tell(const struct question *q, const struct answer
 		first.local_port = q->local_port;
 		first.remote_port = q->remote_port;
 		__builtin_memcpy(first.comm, q->comm, 16);
-		if (!bpf_map_update_elem(&verdicts, &k, &first, BPF_NOEXIST))
+		if (!bpf_map_update_elem(table, &k, &first, BPF_NOEXIST))
 			return 0;
-		v = bpf_map_lookup_elem(&verdicts, &k); /* another processor was quicker */
+		v = bpf_map_lookup_elem(table, &k); /* another processor was quicker */
 	}
 	if (v) {
 		__sync_fetch_and_add(&v->count, 1);
 		v->last = bpf_ktime_get_boot_ns();
 		return 0;
 	}
-	r = the_regime();
-	if (r)
-		__sync_fetch_and_add(&r->lost, 1);
+	__sync_fetch_and_add(&r->lost, 1);
 	return 0;
 }
 

@@ -81,14 +81,21 @@ struct {
 	__array(values, struct rule_table);
 } sets SEC(".maps");
 
-/* What was denied, and what would be. Read and emptied by user space. */
-struct {
+/*
+ * What was denied, and what would be. There are two of it: user space has programs
+ * write to the other one before it reads and empties one, so that nothing is counted
+ * in what is gone.
+ */
+struct verdict_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
 	__type(key, struct verdict_key);
 	__type(value, struct verdict_value);
-} verdicts SEC(".maps");
+};
+
+struct verdict_table verdicts SEC(".maps");
+struct verdict_table verdicts_too SEC(".maps");
 
 /* What is the same for all; see wire_rule.h. */
 struct {

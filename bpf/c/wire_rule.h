@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 4
+#define RULE_ABI 5
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -142,5 +142,5 @@ struct regime {
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
 	u32 names;	 /* some set has rules of names */
 	u32 everyone;	 /* the set of whom no policy selects */
-	u32 reserved;
+	u32 turn;	 /* which of the two tables of verdicts is written to: 0 or 1 */
 };

@@ -40,6 +40,7 @@ const (
 	deviceMapSynNotes          = "syn_notes"
 	deviceMapTalks             = "talks"
 	deviceMapVerdicts          = "verdicts"
+	deviceMapVerdictsToo       = "verdicts_too"
 	deviceProgDeviceBare       = "device_bare"
 	deviceProgDeviceEther      = "device_ether"
 	deviceProgDeviceSetsockopt = "device_setsockopt"
@@ -113,6 +114,7 @@ type deviceMapSpecs struct {
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
 	Verdicts      *ebpf.MapSpec `ebpf:"verdicts"`
+	VerdictsToo   *ebpf.MapSpec `ebpf:"verdicts_too"`
 }
 
 // deviceVariableSpecs contains global variables before they are loaded into the kernel.
@@ -158,6 +160,7 @@ type deviceMaps struct {
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
 	Verdicts      *ebpf.Map `ebpf:"verdicts"`
+	VerdictsToo   *ebpf.Map `ebpf:"verdicts_too"`
 }
 
 func (m *deviceMaps) Close() error {
@@ -178,6 +181,7 @@ func (m *deviceMaps) Close() error {
 		m.SynNotes,
 		m.Talks,
 		m.Verdicts,
+		m.VerdictsToo,
 	)
 }
 

@@ -124,7 +124,7 @@ func (e *Enforcer) openDevices() error {
 			continue
 		}
 		if known, ok := e.maps[name]; ok {
-			shared[name] = known
+			shared[name], m.MaxEntries = known, known.MaxEntries()
 		} else {
 			m.Pinning = ebpf.PinByName
 		}

@@ -113,7 +113,7 @@ type enforceRegime struct {
 	Notes      uint32
 	Names      uint32
 	Everyone   uint32
-	Reserved   uint32
+	Turn       uint32
 }
 
 type enforceRuleKey struct {
@@ -201,6 +201,7 @@ const (
 	enforceMapSynNotes         = "syn_notes"
 	enforceMapTalks            = "talks"
 	enforceMapVerdicts         = "verdicts"
+	enforceMapVerdictsToo      = "verdicts_too"
 	enforceProgEnforceConnect4 = "enforce_connect4"
 	enforceProgEnforceConnect6 = "enforce_connect6"
 	enforceProgEnforceCreate   = "enforce_create"
@@ -302,6 +303,7 @@ type enforceMapSpecs struct {
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
 	Verdicts      *ebpf.MapSpec `ebpf:"verdicts"`
+	VerdictsToo   *ebpf.MapSpec `ebpf:"verdicts_too"`
 }
 
 // enforceVariableSpecs contains global variables before they are loaded into the kernel.
@@ -361,6 +363,7 @@ type enforceMaps struct {
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
 	Verdicts      *ebpf.Map `ebpf:"verdicts"`
+	VerdictsToo   *ebpf.Map `ebpf:"verdicts_too"`
 }
 
 func (m *enforceMaps) Close() error {
@@ -386,6 +389,7 @@ func (m *enforceMaps) Close() error {
 		m.SynNotes,
 		m.Talks,
 		m.Verdicts,
+		m.VerdictsToo,
 	)
 }
 

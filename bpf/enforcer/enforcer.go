@@ -20,6 +20,9 @@ type Config struct {
 	PinDir     string        // directory in a BPF file system, the enforcer's own; required
 	Patience   time.Duration // so long after the last Alive the daemon is taken for gone; 5 s
 	Logger     *slog.Logger  // slog.Default()
+
+	abi   uint32            // of tests: in the place of ruleABI
+	rooms map[string]uint32 // of tests: what fits in a table, by its name, in the place of what the programs say
 }
 
 // Enforcer owns the pinned programs and tables. Its methods may be called from
@@ -40,12 +43,9 @@ type Enforcer struct {
 	working    bool // these programs are
 }
 
-// abi is in the name of every pin: a daemon with other tables leaves these alone,
-// and takes them out when its own are at work.
-var abi = fmt.Sprintf("v%d", ruleABI)
-
-// ruleABI is RULE_ABI of c/wire_rule.h.
-const ruleABI = 4
+// ruleABI is RULE_ABI of c/wire_rule.h. It is in the name of every pin: a daemon with
+// other tables leaves these alone, and takes them out when its own are at work.
+const ruleABI = 5
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -56,6 +56,9 @@ func Open(cfg Config) (*Enforcer, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.abi == 0 {
+		cfg.abi = ruleABI
 	}
 	e := &Enforcer{cfg: cfg}
 	if err := e.open(); err != nil {
@@ -72,6 +75,9 @@ func (e *Enforcer) open() error {
 	spec, err := loadEnforce()
 	if err != nil {
 		return fmt.Errorf("read embedded BPF object: %w", err)
+	}
+	for name, room := range e.cfg.rooms {
+		spec.Maps[name].MaxEntries = room
 	}
 	e.inner = innerTables{spec.Maps["port_sets"].InnerMap, spec.Maps["sets"].InnerMap}
 	e.names.inner = spec.Maps["patterns"].InnerMap
@@ -116,8 +122,12 @@ func isTable(name string, m *ebpf.MapSpec) bool {
 	return m.Type != ebpf.Array && name != "name_rooms" || name == "regimes" || name == "ruled"
 }
 
-func (e *Enforcer) mapDir() string  { return filepath.Join(e.cfg.PinDir, "tables-"+abi) }
-func (e *Enforcer) linkDir() string { return filepath.Join(e.cfg.PinDir, "links-"+abi) }
+func (e *Enforcer) mapDir() string  { return e.pins("tables") }
+func (e *Enforcer) linkDir() string { return e.pins("links") }
+
+func (e *Enforcer) pins(kind string) string {
+	return filepath.Join(e.cfg.PinDir, fmt.Sprintf("%s-v%d", kind, e.cfg.abi))
+}
 
 // Close gives up this process's hold. What is pinned goes on.
 func (e *Enforcer) Close() error {

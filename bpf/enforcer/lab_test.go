@@ -23,6 +23,7 @@ type town struct {
 	t     testing.TB
 	lab   *lab.Lab
 	hosts map[string]*lab.Host
+	with  Config // what is not the same for all tests
 	*Enforcer
 }
 
@@ -44,10 +45,12 @@ func removeStale(t testing.TB) {
 	}
 }
 
-func newTown(t testing.TB, hosts ...string) *town {
+func newTown(t testing.TB, hosts ...string) *town { return newTownWith(t, Config{}, hosts...) }
+
+func newTownWith(t testing.TB, with Config, hosts ...string) *town {
 	lab.RequireRoot(t)
 	removeStale(t)
-	w := &town{t: t, lab: lab.New(t), hosts: map[string]*lab.Host{}}
+	w := &town{t: t, lab: lab.New(t), hosts: map[string]*lab.Host{}, with: with}
 	for _, name := range hosts {
 		w.hosts[name] = w.lab.Host(name)
 	}
@@ -65,7 +68,9 @@ func newTown(t testing.TB, hosts ...string) *town {
 
 func (w *town) open() {
 	w.t.Helper()
-	e, err := Open(Config{CgroupRoot: lab.CgroupRoot(w.t), PinDir: pinDir(w.t)})
+	cfg := w.with
+	cfg.CgroupRoot, cfg.PinDir = lab.CgroupRoot(w.t), pinDir(w.t)
+	e, err := Open(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,28 +12,77 @@ import (
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
+// verdictTables are those that programs write verdicts to, by turns.
+var verdictTables = [...]string{"verdicts", "verdicts_too"}
+
 // Verdicts calls fn for everything that was denied or audited since the reading
 // before, and forgets it. lost is how many the kernel had no room for since the
-// tables were made.
+// tables were made. Where there is something to read it waits some milliseconds,
+// for programs that are at it.
 func (e *Enforcer) Verdicts(fn func(*kernel.Verdict)) (lost uint64, err error) {
+	turn := atomic.LoadUint32(&e.regime.Turn) % 2
+	if e.anyVerdict() {
+		atomic.StoreUint32(&e.regime.Turn, 1-turn)
+		if err := e.quiesce(); err != nil {
+			return 0, fmt.Errorf("read verdicts: %w", err)
+		}
+		if err := e.emptyVerdicts(e.maps[verdictTables[turn]], fn); err != nil {
+			return 0, fmt.Errorf("read verdicts: %w", err)
+		}
+	}
+	return atomic.LoadUint64(&e.regime.Lost), nil
+}
+
+// anyVerdict tells whether there is something to read: an earlier daemon may have
+// left something in either.
+func (e *Enforcer) anyVerdict() bool {
+	var k enforceVerdictKey
+	for _, name := range verdictTables {
+		if e.maps[name].NextKey(nil, &k) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// emptyVerdicts reads a table that nobody writes to any more.
+func (e *Enforcer) emptyVerdicts(table *ebpf.Map, fn func(*kernel.Verdict)) error {
+	var keys []enforceVerdictKey
 	var k enforceVerdictKey
 	var v enforceVerdictValue
-	var keys []enforceVerdictKey
-	it := e.maps["verdicts"].Iterate()
+	it := table.Iterate()
 	for it.Next(&k, &v) {
 		keys = append(keys, k)
 	}
-	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return 0, fmt.Errorf("read verdicts: %w", err)
+	if err := it.Err(); err != nil {
+		return err
 	}
 	for i := range keys {
-		// Taken out and read in one step, so that none between goes uncounted.
-		if err := e.maps["verdicts"].LookupAndDelete(&keys[i], &v); err != nil {
-			continue
+		if err := table.LookupAndDelete(&keys[i], &v); err != nil {
+			return err
 		}
 		fn(verdictOf(&keys[i], &v))
 	}
-	return atomic.LoadUint64(&e.regime.Lost), nil
+	return nil
+}
+
+// quiesce returns when no program runs that had begun before: for that the kernel
+// waits where a table of tables changes.
+func (e *Enforcer) quiesce() error {
+	everyone := atomic.LoadUint32(&e.regime.Everyone)
+	var table *ebpf.Map
+	err := e.maps["sets"].Lookup(everyone, &table)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil // nothing was applied yet
+	}
+	if err != nil {
+		return fmt.Errorf("wait for programs: %w", err)
+	}
+	defer table.Close()
+	if err := e.maps["sets"].Put(everyone, table); err != nil {
+		return fmt.Errorf("wait for programs: %w", err)
+	}
+	return nil
 }
 
 func verdictOf(k *enforceVerdictKey, v *enforceVerdictValue) *kernel.Verdict {

@@ -31,6 +31,7 @@ func programs(n Name) (program, bool) {
 		Sneak:          sneak,
 		Connector:      connector,
 		RawServer:      rawServer,
+		Flood:          flood,
 	}[n]
 	return p, ok
 }

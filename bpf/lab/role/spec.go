@@ -31,6 +31,9 @@ const (
 	Connector Name = "connector"
 	// RawServer counts the packets of protocol number Count that arrive.
 	RawServer Name = "raw-server"
+	// Flood tries Count times to send by one of the ways Plain, SendTo and Raw, to
+	// Messages ports from Address on, as fast as it can. With Wait it ends when told to.
+	Flood Name = "flood"
 )
 
 // Behaviour changes how a TCP role treats its connections.
