@@ -22,6 +22,8 @@ type Kernel interface {
 	EnforcesNames() bool
 	// NameLosses counts, by reason, answers that opened less than they could.
 	NameLosses() (map[string]uint64, error)
+	// Tables says how full the tables are.
+	Tables() (kernel.Tables, error)
 	// Devices sees to network devices that came since; it is called every second.
 	Devices() (kernel.Devices, error)
 	// Off takes everything out.

@@ -27,6 +27,7 @@ func (m *Manager) change(next *state) (Applied, error) {
 	}
 	done, err := m.hold(next, true)
 	if err != nil {
+		m.nudge()
 		return Applied{}, errors.Join(err, m.store.save(before))
 	}
 	m.state, m.failure = next, nil
@@ -66,6 +67,7 @@ func (m *Manager) hold(s *state, again bool) (Applied, error) {
 	}
 	m.collect() // by the rules that spoke
 	if done.Report, err = m.kernel.Apply(next.plan); err != nil {
+		m.unsure() // it may have come half way
 		return Applied{}, err
 	}
 	next.before = m.applied

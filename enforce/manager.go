@@ -26,6 +26,8 @@ type Manager struct {
 	lost    uint64            // verdicts
 	names   map[string]uint64 // answers, by reason
 	devices kernel.Devices
+	tables  kernel.Tables
+	looked  time.Time // at the tables
 	started chan struct{}
 	wake    chan struct{}
 }
@@ -36,6 +38,7 @@ const (
 	calm      = 20 * time.Millisecond // between two plans that nobody waits for
 	settle    = 5 * time.Second       // the first plan waits so long for names
 	saveEvery = 10 * time.Second
+	lookEvery = 10 * time.Second // at how full the tables are
 )
 
 // New reads what is kept in Config.Dir. It touches nothing of the kernel: what is
@@ -150,7 +153,8 @@ func (m *Manager) tick() {
 	m.limits()
 }
 
-// look sees to what comes without a plan: devices, and answers that were lost.
+// look sees to what comes without a plan: devices, answers that were lost, and
+// tables that fill up.
 func (m *Manager) look() {
 	devices, err := m.kernel.Devices()
 	if err != nil {
@@ -162,6 +166,42 @@ func (m *Manager) look() {
 	m.devices = devices
 	if names, err := m.kernel.NameLosses(); err == nil {
 		m.names = names
+	}
+	if now := m.cfg.Now(); now.Sub(m.looked) >= lookEvery {
+		m.looked = now
+		m.lookAtTables()
+	}
+}
+
+// lookAtTables has the plan applied again where cgroups found no room: there may be
+// some by now.
+func (m *Manager) lookAtTables() {
+	tables, err := m.kernel.Tables()
+	if err != nil {
+		m.cfg.Logger.Warn("how full the tables of policies are is not known", "error", err)
+		return
+	}
+	if tables.Shut {
+		m.cfg.Logger.Warn("cgroups came that the kernel's table had no room for; nothing passes of those without a place", "homeless", tables.Homeless)
+		m.unsure()
+		m.nudge()
+	}
+	m.tables = tables
+}
+
+// unsure forgets that the plan of this moment was applied, so that the next renewal
+// applies it whatever it is. The caller has the lock.
+func (m *Manager) unsure() {
+	if m.applied != nil {
+		m.applied.plan = nil
+	}
+}
+
+// nudge has a renewal follow soon.
+func (m *Manager) nudge() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
 	}
 }
 

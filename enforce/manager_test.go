@@ -23,8 +23,10 @@ type fakeKernel struct {
 	beats    int
 	verdicts []kernel.Verdict
 	refuse   error
+	half     error // what Apply says after it has taken a plan
 	opened   bool
 	nameless bool // it holds no rules of names
+	tables   kernel.Tables
 }
 
 func (k *fakeKernel) open() (Kernel, error) { k.opened = true; return k, nil }
@@ -35,7 +37,7 @@ func (k *fakeKernel) Apply(p *kernel.Plan) (kernel.Report, error) {
 	}
 	k.plan = p
 	k.applies++
-	return kernel.Report{Workloads: len(p.Tables.Workloads)}, nil
+	return kernel.Report{Workloads: len(p.Tables.Workloads)}, k.half
 }
 
 func (k *fakeKernel) Alive() { k.beats++ }
@@ -53,6 +55,8 @@ func (k *fakeKernel) EnforcesNames() bool { return !k.nameless }
 func (k *fakeKernel) NameLosses() (map[string]uint64, error) {
 	return map[string]uint64{"full": 2, "none": 0}, nil
 }
+
+func (k *fakeKernel) Tables() (kernel.Tables, error) { return k.tables, nil }
 
 func (k *fakeKernel) Devices() (kernel.Devices, error) {
 	return kernel.Devices{Namespaces: 1, Devices: 2, Uncovered: []string{"ppp0"}}, nil

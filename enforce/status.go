@@ -22,6 +22,8 @@ type Status struct {
 	Devices   int        `json:"devices"`             // network devices where frames are judged
 	Uncovered []string   `json:"uncovered,omitempty"` // where they are not, and why
 	Lost      uint64     `json:"lost"`                // verdicts that the kernel had no room for
+	Homeless  uint64     `json:"homeless,omitempty"`  // cgroups that it had no room for, ever
+	Shut      bool       `json:"shut,omitempty"`      // for that nothing passes of cgroups without a place
 }
 
 // Entry is one policy.
@@ -48,6 +50,7 @@ func (m *Manager) Status() Status {
 	}
 	s.Attached = m.applied != nil || m.cfg.Pinned()
 	s.Devices, s.Uncovered = m.devices.Devices, m.devices.Uncovered
+	s.Homeless, s.Shut = m.tables.Homeless, m.tables.Shut
 	s.Foreign = s.Attached && len(r.Policies) == 0
 	if m.failure != nil {
 		s.Failure = m.failure.Error()

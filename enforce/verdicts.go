@@ -84,8 +84,8 @@ func modeOf(p *policy.Policy) policy.Mode {
 	return policy.ModeAudit
 }
 
-// Lost is what the kernel had no room for, or could not read: verdicts, and answers
-// of resolvers. The map is the caller's.
+// Lost is what the kernel had no room for, or could not read: verdicts, cgroups, and
+// answers of resolvers. The map is the caller's.
 func (m *Manager) Lost() map[flow.Loss]uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,10 +93,26 @@ func (m *Manager) Lost() map[flow.Loss]uint64 {
 	if m.lost > 0 {
 		out[flow.Loss{Stage: "kernel", Reason: "verdict_table_full"}] = m.lost
 	}
+	if m.tables.Homeless > 0 {
+		out[flow.Loss{Stage: "kernel", Reason: "cgroup_table_full"}] = m.tables.Homeless
+	}
 	for reason, n := range m.names {
 		if n > 0 {
 			out[flow.Loss{Stage: "names", Reason: reason}] = n
 		}
+	}
+	return out
+}
+
+// Tables is how full the kernel's tables of policies are; nil while there are none.
+func (m *Manager) Tables() (out []flow.TableFill) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel == nil {
+		return nil
+	}
+	for _, f := range m.tables.Fill {
+		out = append(out, flow.TableFill{Name: f.Table, Entries: f.Entries, Max: f.Max})
 	}
 	return out
 }

@@ -43,8 +43,10 @@ static __always_inline void settle(struct regime *r, u64 id, struct member *m)
 {
 	long err = bpf_map_update_elem(&members, &id, m, BPF_NOEXIST);
 
-	if (err && err != -EEXIST)
+	if (err && err != -EEXIST) {
 		__sync_fetch_and_add(&r->homeless, 1);
+		r->shut = 1;
+	}
 }
 
 /* Below a container everything is the container's, whatever it is called. */

@@ -141,7 +141,7 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 	bool pass;
 
 	if (role == PARTY_UNKNOWN)
-		role = guess_role(skb, sk);
+		role = sk->state == BPF_TCP_SYN_SENT_STATE ? PARTY_CLIENT : guess_role(skb, sk);
 	q.cgroup = bpf_sk_cgroup_id(sk);
 	read_remote(sk, q.addr);
 	q.local_port = sk->src_port;

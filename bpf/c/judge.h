@@ -154,7 +154,7 @@ __attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 	if (m) {
 		number = m->set;
 		flags = m->flags;
-	} else if (!r || r->homeless) {
+	} else if (!r || r->shut) {
 		a->verdict = VERDICT_DENIED;
 		return 0;
 	}

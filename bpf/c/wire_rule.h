@@ -135,12 +135,13 @@ struct regime {
 	u64 alive;	/* when the daemon last said so, CLOCK_BOOTTIME ns */
 	u64 patience;	/* so long after that it is taken for gone, ns */
 	u64 lost;	/* verdicts that `verdicts` had no room for */
-	u64 homeless; /* cgroups that `members` had no room for: they may do nothing, nor may others that are not there
-		       */
+	u64 homeless;	/* cgroups that `members` had no room for, ever */
 	u32 hold;     /* while the daemon lives, a container without a name is held */
 	u32 hold_orphan; /* and also when it is gone */
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
 	u32 names;	 /* some set has rules of names */
 	u32 everyone;	 /* the set of whom no policy selects */
 	u32 turn;	 /* which of the two tables of verdicts is written to: 0 or 1 */
+	u32 shut;	 /* some cgroup is homeless: nothing passes of those that are not in `members` */
+	u32 reserved;
 };

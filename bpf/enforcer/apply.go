@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/seed79351815/weir/enforce/kernel"
-	"github.com/seed79351815/weir/enforce/policy"
 )
 
 // Apply makes the plan hold: tables are filled beside those in use and put in
@@ -17,7 +16,7 @@ import (
 func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	begun := time.Now()
 	r := kernel.Report{Addresses: len(plan.Tables.Prefixes)}
-	tables, err := e.prepare(plan.Tables, &r)
+	tables, err := e.prepare(plan, &r)
 	if err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
@@ -43,6 +42,11 @@ type prepared struct {
 	slots   []uint32
 	digests [][32]byte
 	names   *preparedNames
+
+	places   *places
+	homeless uint64 // cgroups that had none before the places were looked at
+	hosts    map[[16]byte]uint32
+	blocks   map[enforceAddressKey]uint32
 }
 
 // number is what members of a set have: everyone's is named by the regime, so that
@@ -63,16 +67,13 @@ func (p *prepared) close() {
 	}
 }
 
-func (e *Enforcer) prepare(t *policy.Tables, r *kernel.Report) (_ *prepared, err error) {
-	p := &prepared{}
+func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, err error) {
+	p, t := &prepared{}, plan.Tables
 	defer func() {
 		if err != nil {
 			p.close()
 		}
 	}()
-	if free := int(e.maps["addresses"].MaxEntries()); len(t.Prefixes) > free {
-		return nil, fmt.Errorf("%d addresses and blocks: the table has room for %d", len(t.Prefixes), free)
-	}
 	if len(t.Sets) == 0 {
 		return nil, errors.New("a plan without a set for everyone")
 	}
@@ -99,24 +100,37 @@ func (e *Enforcer) prepare(t *policy.Tables, r *kernel.Report) (_ *prepared, err
 		p.tables, p.slots, p.digests = append(p.tables, tables), append(p.slots, slot), append(p.digests, d)
 	}
 	r.Sets = len(t.Sets)
-	return p, nil
+	p.hosts, p.blocks = addressesOf(t)
+	if err := e.survey(plan, p); err != nil {
+		return nil, err
+	}
+	r.Workloads = len(p.places.members)
+	return p, e.fits(p, plan.Hold)
+}
+
+// survey gives every cgroup of this moment its place in the plan.
+func (e *Enforcer) survey(plan *kernel.Plan, p *prepared) (err error) {
+	var newcomer enforceMember
+	if plan.Hold {
+		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
+	}
+	p.homeless = atomic.LoadUint64(&e.regime.Homeless)
+	before, err := e.members()
+	if err != nil {
+		return err
+	}
+	if p.places, err = place(e.cfg.CgroupRoot, plan, p.number, newcomer); err != nil {
+		return err
+	}
+	p.places.before = before
+	return nil
 }
 
 // swap puts the plan in place. Blocks of addresses that are gone go first, and
 // new ones come last: between, every address has an identity that the old tables
 // and the new ones know.
 func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) error {
-	var newcomer enforceMember
-	if plan.Hold {
-		newcomer = enforceMember{Identity: uint32(enforceIdentityIDENTITY_UNKNOWN), Set: uint32(enforceRuleSetSET_HELD), Flags: uint32(enforceMemberFlagMEMBER_CONTAINER)}
-	}
-	places, err := place(e.cfg.CgroupRoot, plan, tables.number, newcomer)
-	if err != nil {
-		return err
-	}
-	r.Workloads = len(places.members)
-	hosts, blocks := addressesOf(plan.Tables)
-	if err := errors.Join(e.blocks.forget(blocks), e.hosts.forget(hosts)); err != nil {
+	if err := errors.Join(e.blocks.forget(tables.blocks), e.hosts.forget(tables.hosts)); err != nil {
 		return fmt.Errorf("take out an address: %w", err)
 	}
 	if err := e.names.put(e.maps["patterns"], tables.names); err != nil {
@@ -137,26 +151,58 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 		e.sets.take(tables.slots[i], tables.digests[i])
 	}
 	atomic.StoreUint32(&e.regime.Everyone, tables.slots[0])
-	if err := e.admit(plan, places); err != nil {
+	if err := e.admit(plan, tables.places); err != nil {
 		return err
 	}
-	if err := errors.Join(e.hosts.put(hosts), e.blocks.put(blocks)); err != nil {
+	if err := errors.Join(e.hosts.put(tables.hosts), e.blocks.put(tables.blocks)); err != nil {
 		return fmt.Errorf("put an address: %w", err)
 	}
-	e.declare(plan)
+	e.declare(plan, tables.homeless)
 	if !e.working {
-		if err := e.attach(); err != nil {
+		if err := e.takeOver(plan, tables); err != nil {
 			return err
 		}
-		e.regime.next()
 	}
 	return e.sets.release(used, e.maps["sets"], e.maps["port_sets"])
 }
 
-// declare says what the plan needs of the programs, and that it holds.
-func (e *Enforcer) declare(plan *kernel.Plan) {
+// takeOver puts the programs to work. What an earlier daemon had with other tables
+// works until these programs know every cgroup: theirs is the account of those that
+// came since the survey.
+func (e *Enforcer) takeOver(plan *kernel.Plan, tables *prepared) error {
+	// Twice: before, since these programs judge from the start, and for what was
+	// answered before they were all there.
+	if err := e.carry(); err != nil {
+		return err
+	}
+	if err := e.attach(); err != nil {
+		return err
+	}
+	if err := e.carry(); err != nil {
+		return err
+	}
+	if err := e.survey(plan, tables); err != nil {
+		return err
+	}
+	if err := e.admit(plan, tables.places); err != nil {
+		return err
+	}
+	e.declare(plan, tables.homeless)
+	if err := e.retire(); err != nil {
+		return err
+	}
+	e.working = true
+	return nil
+}
+
+// declare says what the plan needs of the programs, and that it holds. Cgroups that
+// became homeless since the survey have no place in it.
+func (e *Enforcer) declare(plan *kernel.Plan, homeless uint64) {
 	r := e.regime
-	atomic.StoreUint64(&r.Homeless, 0)
+	atomic.StoreUint32(&r.Shut, 0)
+	if atomic.LoadUint64(&r.Homeless) != homeless {
+		atomic.StoreUint32(&r.Shut, 1)
+	}
 	atomic.StoreUint64(&r.Patience, uint64(e.cfg.Patience))
 	atomic.StoreUint32(&r.Hold, flag(plan.Hold))
 	atomic.StoreUint32(&r.HoldOrphan, flag(plan.HoldOrphans))

@@ -114,6 +114,8 @@ type enforceRegime struct {
 	Names      uint32
 	Everyone   uint32
 	Turn       uint32
+	Shut       uint32
+	Reserved   uint32
 }
 
 type enforceRuleKey struct {

@@ -182,8 +182,8 @@ func (e *Enforcer) attach() error {
 			return fmt.Errorf("attach %s: %w", p.program, err)
 		}
 	}
-	e.attached, e.working = true, true
-	return removePins(e.cfg.PinDir, func(dir string) bool { return dir != e.linkDir() && dir != e.mapDir() })
+	e.attached = true
+	return nil
 }
 
 func (e *Enforcer) attachOne(p point) error {
@@ -251,10 +251,28 @@ func removePins(pinDir string, which func(dir string) bool) error {
 			if !which(dir) {
 				continue
 			}
+			if kind == "links-*" {
+				detach(dir)
+			}
 			if err := os.RemoveAll(dir); err != nil {
 				return fmt.Errorf("take out what is pinned: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+// detach takes the pinned programs from where they are at work, before it returns:
+// the kernel lets go of what is no longer pinned when it finds the time. It can do
+// that for all but those on tracepoints, which judge nothing.
+func detach(dir string) {
+	pins, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, pin := range pins {
+		l, err := link.LoadPinnedLink(pin, nil)
+		if err != nil {
+			continue // it is taken out all the same
+		}
+		_ = l.Detach()
+		_ = l.Close()
+	}
 }

@@ -19,13 +19,14 @@ type places struct {
 	members    map[uint64]enforceMember
 	seen       map[uint64]bool // every cgroup there is, also those without a place
 	containers map[enforceContainerId]enforceMember
+	before     map[uint64]enforceMember // who had a place when the survey began
 }
 
 // place goes through all cgroups below root and gives each its own workload's
 // member, else that of the one above it. Containers that are not in the plan get
 // what newcomers get. Paths that vanish on the way are left out.
 func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer enforceMember) (*places, error) {
-	p := &places{map[uint64]enforceMember{}, map[uint64]bool{}, map[enforceContainerId]enforceMember{}}
+	p := &places{members: map[uint64]enforceMember{}, seen: map[uint64]bool{}, containers: map[enforceContainerId]enforceMember{}}
 	above := map[string]*enforceMember{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -74,6 +75,17 @@ func place(root string, plan *kernel.Plan, slot func(set int) uint32, newcomer e
 		}
 	}
 	return p, nil
+}
+
+// stay counts those that have a place once the plan is in place.
+func (p *places) stay(hold bool) int {
+	n := len(p.members)
+	for id, m := range p.before {
+		if _, counted := p.members[id]; !counted && !p.leaves(id, m, hold) {
+			n++
+		}
+	}
+	return n
 }
 
 // containerKey is the kernel's key of an id of 64 digits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -173,6 +174,7 @@ func (d *daemon) health() collector.Health {
 			h.Lost[l] += n
 		}
 	}
+	h.Source.Tables = append(slices.Clip(h.Source.Tables), d.manager.Tables()...)
 	d.kept.addLost(h.Lost)
 	for _, lost := range []map[flow.Loss]uint64{d.learner.Lost(), d.manager.Lost()} {
 		for l, n := range lost {
