@@ -22,7 +22,7 @@ func attempts() int {
 // something done meanwhile. Every attempt has to end as wanted.
 func (w *town) flood(ports int, want string, meanwhile func()) {
 	w.t.Helper()
-	for _, way := range []role.Way{role.Plain, role.SendTo, role.Raw} {
+	for _, way := range []role.Way{role.Knock, role.SendTo, role.Raw} {
 		p := w.hosts["client"].Play(role.Spec{Role: role.Flood, Way: way, Address: w.hosts["server"].V4.String() + ":1000", Count: attempts(), Messages: ports})
 		done := make(chan role.Report, 1)
 		go func() { done <- p.Stop() }()

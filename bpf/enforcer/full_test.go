@@ -220,7 +220,7 @@ func TestNotesThatGetLostOpenNothing(t *testing.T) {
 	for _, c := range []struct {
 		server, client role.Name
 		flood          role.Way
-	}{{role.TCPServer, role.TCPClient, role.Plain}, {role.UDPServer, role.UDPClient, role.SendTo}} {
+	}{{role.TCPServer, role.TCPClient, role.Knock}, {role.UDPServer, role.UDPClient, role.SendTo}} {
 		p := w.hosts["server"].Play(role.Spec{Role: c.server, Address: lab.Listen(0)})
 		at := p.On(w.hosts["server"].V4)
 		flood := w.hosts["crowd"].Play(role.Spec{Role: role.Flood, Way: c.flood, Address: at, Count: 1 << 30, Wait: true})

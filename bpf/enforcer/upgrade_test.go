@@ -50,7 +50,7 @@ func TestTablesAreExchangedUnderTraffic(t *testing.T) {
 	for _, f := range []struct {
 		from, to string
 		way      role.Way
-	}{{"sender", at, role.Plain}, {"sender", atUDP, role.SendTo}, {"sender", atUDP, role.Raw}, {"stranger", at, role.Plain}, {"stranger", atUDP, role.SendTo}} {
+	}{{"sender", at, role.Knock}, {"sender", atUDP, role.SendTo}, {"sender", atUDP, role.Raw}, {"stranger", at, role.Knock}, {"stranger", atUDP, role.SendTo}} {
 		floods = append(floods, w.hosts[f.from].Play(role.Spec{Role: role.Flood, Way: f.way, Address: f.to, Count: 1 << 30, Wait: true}))
 	}
 	stop, born := make(chan struct{}), make(chan int)

@@ -31,8 +31,9 @@ const (
 	Connector Name = "connector"
 	// RawServer counts the packets of protocol number Count that arrive.
 	RawServer Name = "raw-server"
-	// Flood tries Count times to send by one of the ways Plain, SendTo and Raw, to
-	// Messages ports from Address on, as fast as it can. With Wait it ends when told to.
+	// Flood tries Count times to send by one of the ways Plain, Knock, SendTo and Raw,
+	// each by a socket of its own, to Messages ports from Address on. With Wait it ends
+	// when told to.
 	Flood Name = "flood"
 )
 
@@ -65,7 +66,7 @@ type Spec struct {
 	Messages int `json:"messages,omitempty"` // UDP client: datagrams of each socket; default 1
 	Bytes    int `json:"bytes,omitempty"`    // payload of each; default 64
 
-	Delay   time.Duration `json:"delay,omitempty"`   // server: before the answer begins
+	Delay   time.Duration `json:"delay,omitempty"`   // server: before the answer begins; Flood: after each attempt
 	Timeout time.Duration `json:"timeout,omitempty"` // client: for each of Count; default 10 s
 
 	// Wait keeps a client's connections open after the exchange until its

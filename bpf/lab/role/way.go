@@ -42,6 +42,7 @@ const (
 	SourceRoute   Way = "source-route"  // TCP by way of Spec.Path: RFC 791, loose source route
 	SourceRoute6  Way = "source-route6" // UDP by way of Spec.Path: a segment routing header, RFC 8754
 	Given         Way = "given"         // TCP, by the socket that is its file descriptor 3
+	Knock         Way = "knock"         // TCP, begun and not waited for: of a Flood alone
 	Moved         Way = "moved"         // TCP, by a socket that was made before the process went to the cgroup Spec.Behaviour
 )
 
@@ -134,10 +135,34 @@ func stream(to netip.AddrPort, protocol int, prepare func(fd int) error) error {
 
 func connectTell(fd int, to netip.AddrPort) error {
 	_, sa := sockaddr(to)
-	if err := unix.Connect(fd, sa); err != nil {
+	err := unix.Connect(fd, sa)
+	if err == unix.EINTR {
+		err = connected(fd)
+	}
+	if err != nil {
 		return err
 	}
 	return tellStream(fd)
+}
+
+// connected waits for what became of a connect(2) that a signal interrupted.
+func connected(fd int) error {
+	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(polled, 700)
+	for err == unix.EINTR {
+		n, err = unix.Poll(polled, 700)
+	}
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return unix.ETIMEDOUT
+	}
+	result, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || result == 0 {
+		return err
+	}
+	return unix.Errno(result)
 }
 
 // tellStream sends and waits for the echo, so that what was sent has arrived.
@@ -149,6 +174,9 @@ func tellStream(fd int) error {
 		return err
 	}
 	_, err := unix.Read(fd, make([]byte, 64))
+	for err == unix.EINTR {
+		_, err = unix.Read(fd, make([]byte, 64))
+	}
 	return err
 }
 

@@ -44,6 +44,30 @@ func startRuled(t testing.TB, flags ...string) *ruled {
 // again starts another daemon in the place of one that is gone.
 func (r *ruled) again() { r.daemon = r.daemon.again(r.t, r.flags...) }
 
+// stillborn starts a daemon that is killed after a time, whatever it is at.
+func (r *ruled) stillborn(after time.Duration) {
+	r.t.Helper()
+	d := launch(r.t, r.path, filepath.Dir(r.socket), r.flags...)
+	time.Sleep(after)
+	d.kill()
+}
+
+// pins is where the daemon pins what it enforces.
+func (r *ruled) pins() string { return filepath.Join(r.flags[1], "enforce") }
+
+// give has the daemon take policies in, and enforce them.
+func (r *ruled) give(policies map[string]string) {
+	r.t.Helper()
+	for name, text := range policies {
+		file := filepath.Join(r.t.TempDir(), name+".yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+		r.must("policy", "audit", file)
+		r.must("policy", "enforce", name, "--yes", "--force")
+	}
+}
+
 // weir runs a command for this daemon.
 func (r *ruled) weir(args ...string) (string, error) {
 	return hostRun(append(append([]string{r.path}, args...), "--socket", r.socket)...)

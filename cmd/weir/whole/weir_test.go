@@ -77,15 +77,7 @@ func (d *daemon) again(b testing.TB, flags ...string) *daemon {
 
 func startIn(b testing.TB, path, dir string, flags ...string) *daemon {
 	b.Helper()
-	d := &daemon{path: path, socket: filepath.Join(dir, "weir.sock"), begun: time.Now()}
-	args := append([]string{"run", "--state-dir", filepath.Join(dir, "state"), "--socket", d.socket,
-		"--hubble-listen", "unix://" + filepath.Join(dir, "hubble.sock"), "--metrics-listen", "127.0.0.1:0"}, flags...)
-	d.cmd = exec.Command(path, args...)
-	d.cmd.Stderr = &d.log
-	if err := d.cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(d.kill)
+	d := launch(b, path, dir, flags...)
 	out, err := exec.Command(path, "status", "--socket", d.socket, "--wait", "10s", "-o", "json").CombinedOutput()
 	var status control.Status
 	if err == nil {
@@ -95,6 +87,21 @@ func startIn(b testing.TB, path, dir string, flags ...string) *daemon {
 		b.Fatalf("weir did not become ready: %v: %s: %s", err, out, d.log.String())
 	}
 	d.serves = status.Listen.Metrics
+	return d
+}
+
+// launch starts a daemon and waits for nothing.
+func launch(b testing.TB, path, dir string, flags ...string) *daemon {
+	b.Helper()
+	d := &daemon{path: path, socket: filepath.Join(dir, "weir.sock"), begun: time.Now()}
+	args := append([]string{"run", "--state-dir", filepath.Join(dir, "state"), "--socket", d.socket,
+		"--hubble-listen", "unix://" + filepath.Join(dir, "hubble.sock"), "--metrics-listen", "127.0.0.1:0"}, flags...)
+	d.cmd = exec.Command(path, args...)
+	d.cmd.Stderr = &d.log
+	if err := d.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(d.kill)
 	return d
 }
 
