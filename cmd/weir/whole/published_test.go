@@ -19,16 +19,23 @@ func TestPublishedPortsTellWhoAsks(t *testing.T) {
 	iptables := lab.RequireTool(t, "iptables")
 	o := newOutside(t)
 	h := newDockerHost(t)
-	const translated, proxied = 17011, 17012
+	const translated, proxied, forAll = 17011, 17012, 17013
 	server := h.startWith(append(labelled("server"), "--publish", fmt.Sprintf("%d:7011", translated), "--publish", fmt.Sprintf("%d:7011", proxied)),
 		"server", nil, actorPath, "serve", ":7011").listens(7011)
 	client := h.startWith(labelled("app"), "client", nil, "/usr/bin/sleep", "3600")
-	// Without its translation a port is docker-proxy's for everybody, as on a host
-	// where Docker has no iptables.
-	if out, err := hostRun(iptables, "-t", "nat", "-D", "DOCKER", "!", "-i", "docker0", "-p", "tcp", "-m", "tcp", "--dport", fmt.Sprint(proxied),
-		"-j", "DNAT", "--to-destination", server.at(7011)); err != nil {
-		t.Fatalf("no translation to take out: %v: %s", err, out)
+	nat := func(change string, match ...string) {
+		t.Helper()
+		argv := append([]string{iptables, "--table", "nat", change, "DOCKER"}, match...)
+		if out, err := hostRun(append(argv, "-j", "DNAT", "--to-destination", server.at(7011))...); err != nil {
+			t.Fatalf("%v: %v: %s", argv, err, out)
+		}
 	}
+	// Without its translation a port is docker-proxy's for everybody, as on a host
+	// where Docker has no iptables; and this is how one is translated for everybody,
+	// as Docker does it where it has no docker-proxy.
+	nat("--delete", "!", "-i", "docker0", "-p", "tcp", "-m", "tcp", "--dport", fmt.Sprint(proxied))
+	nat("--insert", "-p", "tcp", "--dport", fmt.Sprint(forAll))
+	t.Cleanup(func() { nat("--delete", "-p", "tcp", "--dport", fmt.Sprint(forAll)) })
 	gateway, err := h.docker(nil, "inspect", "--format", "{{.NetworkSettings.Gateway}}", server.name)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +52,7 @@ func TestPublishedPortsTellWhoAsks(t *testing.T) {
 		"the host, by its own address":       func() bool { return curl(hostRun, fmt.Sprintf("%s:%d", o.machine, translated)) },
 		"the host, by docker-proxy":          func() bool { return curl(hostRun, fmt.Sprintf("%s:%d", o.machine, proxied)) },
 		"a container, by the published port": func() bool { return curl(client.run, fmt.Sprintf("%s:%d", gateway, translated)) }, // docker-proxy
+		"a container, translated":            func() bool { return curl(client.run, fmt.Sprintf("%s:%d", gateway, forAll)) },
 		"a container, directly":              func() bool { return curl(client.run, server.at(7011)) },
 	}
 	try := func(when string, want ...string) {
@@ -65,11 +73,12 @@ func TestPublishedPortsTellWhoAsks(t *testing.T) {
 	}
 	d := startRuled(t)
 	try("without a policy", slices.Collect(maps.Keys(everybody))...)
-	const host, byProxy, world = "host", "by docker-proxy", "world"
+	const host, byProxy, world, inside = "host", "by docker-proxy", "world", "inside"
 	who := map[string][]string{
 		host:    {"the host, by its own address"},
 		byProxy: {"from outside, by docker-proxy", "the host, by its loopback address", "the host, by docker-proxy", "a container, by the published port"},
 		world:   {"from outside"},
+		inside:  {"a container, directly", "a container, translated"},
 	}
 	for _, c := range []struct {
 		rule string
@@ -79,8 +88,8 @@ func TestPublishedPortsTellWhoAsks(t *testing.T) {
 		{"fromEntities: [world]", who[world]},
 		{"fromCIDR: [" + o.own.String() + "/32]", who[world]},
 		{"fromCIDR: [192.0.2.1/32]", nil},
-		{fmt.Sprintf("fromEndpoints: [{matchLabels: {weir.test/role: app-%d}}]", os.Getpid()), []string{"a container, directly"}},
-		{"fromEntities: [cluster]", slices.Concat(who[host], who[byProxy], []string{"a container, directly"})},
+		{fmt.Sprintf("fromEndpoints: [{matchLabels: {weir.test/role: app-%d}}]", os.Getpid()), who[inside]},
+		{"fromEntities: [cluster]", slices.Concat(who[host], who[byProxy], who[inside])},
 	} {
 		d.give(map[string]string{"published": fmt.Sprintf(`apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
