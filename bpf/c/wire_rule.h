@@ -131,12 +131,12 @@ struct verdict_value {
 };
 
 struct regime {
-	u64 generation; /* whatever was decided under another one is decided again */
-	u64 alive;	/* when the daemon last said so, CLOCK_BOOTTIME ns */
-	u64 patience;	/* so long after that it is taken for gone, ns */
-	u64 lost;	/* verdicts that `verdicts` had no room for */
-	u64 homeless;	/* cgroups that `members` had no room for, ever */
-	u32 hold;     /* while the daemon lives, a container without a name is held */
+	u64 generation;	 /* whatever was decided under another one is decided again */
+	u64 alive;	 /* when the daemon last said so, CLOCK_BOOTTIME ns */
+	u64 patience;	 /* so long after that it is taken for gone, ns */
+	u64 lost;	 /* verdicts that `verdicts` had no room for */
+	u64 homeless;	 /* cgroups that `members` had no room for, ever */
+	u32 hold;	 /* while the daemon lives, a container without a name is held */
 	u32 hold_orphan; /* and also when it is gone */
 	u32 notes;	 /* some set has rules of ingress: clients leave notes of who they are */
 	u32 names;	 /* some set has rules of names */
