@@ -13,7 +13,7 @@ import (
 // attempts is how often each way is gone in a flood.
 func attempts() int {
 	if testing.Short() {
-		return 10_000
+		return 2_000
 	}
 	return 300_000
 }

@@ -225,8 +225,8 @@ func TestNotesThatGetLostOpenNothing(t *testing.T) {
 		at := p.On(w.hosts["server"].V4)
 		flood := w.hosts["crowd"].Play(role.Spec{Role: role.Flood, Way: c.flood, Address: at, Count: 1 << 30, Wait: true})
 		for _, from := range []string{"stranger", "neighbour"} {
-			r := w.hosts[from].Account(role.Spec{Role: c.client, Address: at, Count: 100, Parallel: 100, Timeout: 400e6})
-			if r.Conns != 0 && c.client == role.TCPClient || r.Received != 0 || r.Failed["timeout"] != 100 {
+			r := w.hosts[from].Account(role.Spec{Role: c.client, Address: at, Count: 30, Parallel: 30, Timeout: 400e6})
+			if r.Conns != 0 && c.client == role.TCPClient || r.Received != 0 || r.Failed["timeout"] != 30 {
 				t.Errorf("%s by %s: %+v", from, c.client, r)
 			}
 		}
@@ -286,7 +286,7 @@ func TestNamesThatFindNoRoomAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := f.Fill[len(f.Fill)-1]; last.Table != "policy_names" || last.Max != 16 || last.Entries < 8 {
+	if last := f.Fill[len(f.Fill)-1]; last.Table != "policy_names" || last.Max != 16 || last.Entries == 0 || last.Entries > 16 {
 		t.Errorf("a full table: %+v", last)
 	}
 	learn(99, server.String())
