@@ -141,7 +141,7 @@ func (e *Enforcer) Close() error {
 		l.Close()
 	}
 	e.programs, e.maps, e.devices.links = nil, nil, nil
-	return nil
+	return e.regime.close()
 }
 
 // Attached tells whether the programs are at work, by whoever's hand.

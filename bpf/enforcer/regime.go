@@ -23,6 +23,16 @@ func openRegime(m *ebpf.Map) (*regime, error) {
 	return &regime{(*enforceRegime)(unsafe.Pointer(&pages[0])), pages}, nil
 }
 
+// close gives the memory up. Nothing of the regime may be used then.
+func (r *regime) close() error {
+	if r == nil || r.pages == nil {
+		return nil
+	}
+	pages := r.pages
+	r.enforceRegime, r.pages = nil, nil
+	return unix.Munmap(pages)
+}
+
 // next makes everything that was decided be decided again.
 func (r *regime) next() { atomic.AddUint64(&r.Generation, 1) }
 

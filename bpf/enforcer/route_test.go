@@ -36,7 +36,7 @@ func TestSourceRoutesAreNoWayRound(t *testing.T) {
 		family   string
 		refused  string
 	}{
-		{role.SourceRoute, server.V4, hop.V4, server, tcp, "0.0.0.0:0", "other"},
+		{role.SourceRoute, server.V4, hop.V4, server, tcp, "0.0.0.0:0", "timeout"},
 		{role.SourceRoute6, server.V6, hop.V6, hop, 43, "[::]:0", "denied"},
 	} {
 		send := func() (failed string, seen uint64) {

@@ -24,6 +24,10 @@ func (w *town) upgrade() {
 // unjudged, by any of the ways; what is allowed goes on, and containers that come
 // meanwhile have their rules.
 func TestTablesAreExchangedUnderTraffic(t *testing.T) {
+	rounds, pause := 20, 100*time.Microsecond
+	if testing.Short() {
+		rounds, pause = 2, 5*time.Millisecond
+	}
 	w := newTown(t, "client", "sender", "stranger", "server")
 	streams := w.hosts["server"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(0)})
 	datagrams := w.hosts["server"].Play(role.Spec{Role: role.UDPServer, Address: lab.Listen(0)})
@@ -35,7 +39,7 @@ func TestTablesAreExchangedUnderTraffic(t *testing.T) {
 		"server": {Ingress: enforced, Entries: []policy.Entry{both(policy.Ingress, w.identity("client"), 0, 0, policy.Allow), both(policy.Ingress, w.identity("sender"), 0, 0, policy.Allow)}},
 	})
 	plan.Containers, plan.Hold = map[string]uint64{}, true
-	for i := range 5000 {
+	for i := range 1000 {
 		plan.Containers[containerID(i)] = w.hosts["sender"].CgroupID
 	}
 	apply := func() {
@@ -51,7 +55,7 @@ func TestTablesAreExchangedUnderTraffic(t *testing.T) {
 		from, to string
 		way      role.Way
 	}{{"sender", at, role.Knock}, {"sender", atUDP, role.SendTo}, {"sender", atUDP, role.Raw}, {"stranger", at, role.Knock}, {"stranger", atUDP, role.SendTo}} {
-		floods = append(floods, w.hosts[f.from].Play(role.Spec{Role: role.Flood, Way: f.way, Address: f.to, Count: 1 << 30, Delay: 200 * time.Microsecond, Wait: true}))
+		floods = append(floods, w.hosts[f.from].Play(role.Spec{Role: role.Flood, Way: f.way, Address: f.to, Count: 1 << 30, Delay: pause, Wait: true}))
 	}
 	stop, born := make(chan struct{}), make(chan int)
 	go func() {
@@ -74,10 +78,6 @@ func TestTablesAreExchangedUnderTraffic(t *testing.T) {
 			}
 		}
 	}()
-	rounds := 20
-	if testing.Short() {
-		rounds = 2
-	}
 	for range rounds {
 		w.upgrade()
 		apply()

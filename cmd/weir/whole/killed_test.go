@@ -1,16 +1,16 @@
 package whole
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
@@ -49,9 +49,8 @@ func TestKilledTimeAndAgainUnderTraffic(t *testing.T) {
 	server := docker.Play(unique("server"), role.Spec{Role: role.TCPServer, Address: lab.Listen(7010)}, labelled("server")...)
 	at := server.Addr.String()
 	d := startRuled(t)
-	before := kernelNames(t)
 	d.give(onlyApp())
-	first := kernelNames(t)
+	first := d.inKernel()
 
 	play := func(name, label string, spec role.Spec) *lab.Container {
 		return docker.Play(unique(name), spec, labelled(label)...)
@@ -94,90 +93,49 @@ func TestKilledTimeAndAgainUnderTraffic(t *testing.T) {
 	}
 	t.Logf("%d rounds: %d connections and %d echoes went through, %d attempts did not", rounds, r.Conns, s.Messages, tried)
 
-	for name, n := range first {
-		if now := kernelNames(t)[name]; now != n && n != before[name] && !drained(t, name, n) {
-			t.Errorf("of %s there were %d in the kernel and are %d", name, n, now)
-		}
+	if last := d.inKernel(); !maps.Equal(first, last) {
+		t.Errorf("in the kernel were %v and are %v", first, last)
 	}
-	pins, err := filepath.Glob(filepath.Join(d.pins(), "*", "*"))
+}
+
+// inKernel counts by name what is at work by the daemon's pins: programs, and their
+// tables.
+func (r *ruled) inKernel() map[string]int {
+	r.t.Helper()
+	pins, err := filepath.Glob(filepath.Join(r.pins(), "links-*", "*"))
 	if err != nil || len(pins) == 0 {
-		t.Fatalf("nothing is pinned in %s: %v", d.pins(), err)
+		r.t.Fatalf("nothing is pinned in %s: %v", r.pins(), err)
 	}
-	once := map[string]string{}
+	count, tables := map[string]int{}, map[ebpf.MapID]bool{}
 	for _, pin := range pins {
-		name, _, _ := strings.Cut(filepath.Base(pin), "-")
-		if other, twice := once[name]; twice && name != "tcx" {
-			t.Errorf("pinned twice: %s and %s", other, pin)
-		}
-		once[name] = pin
-	}
-}
-
-// drained waits until the kernel has so many with a name: it takes its time to let
-// go of what nobody has.
-func drained(t *testing.T, name string, want int) bool {
-	for range 50 {
-		if kernelNames(t)[name] == want {
-			return true
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return false
-}
-
-// kernelNames counts the programs and maps of the kernel that enforce, by name.
-func kernelNames(t *testing.T) map[string]int {
-	t.Helper()
-	names := map[string]int{}
-	for id := ebpf.ProgramID(0); ; {
-		next, err := ebpf.ProgramGetNextID(id)
-		if errors.Is(err, os.ErrNotExist) {
-			break
-		}
+		l, err := link.LoadPinnedLink(pin, nil)
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		id = next
-		p, err := ebpf.NewProgramFromID(id)
+		info, err := l.Info()
+		l.Close()
 		if err != nil {
-			continue // it is gone
+			r.t.Fatal(err)
 		}
-		if info, err := p.Info(); err == nil && (strings.HasPrefix(info.Name, "enforce_") || strings.HasPrefix(info.Name, "device_")) {
-			names["program "+info.Name]++
-			if ids, ok := info.MapIDs(); ok {
-				for _, id := range ids {
-					names[fmt.Sprint("map ", mapName(id))] += 0 // is counted below
-				}
-			}
+		p, err := ebpf.NewProgramFromID(info.Program)
+		if err != nil {
+			r.t.Fatal(err)
 		}
+		program, err := p.Info()
 		p.Close()
-	}
-	for id := ebpf.MapID(0); ; {
-		next, err := ebpf.MapGetNextID(id)
-		if errors.Is(err, os.ErrNotExist) {
-			return names
-		}
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		id = next
-		if key := fmt.Sprint("map ", mapName(id)); key != "map " {
-			if _, ours := names[key]; ours {
-				names[key]++
-			}
+		count[program.Name]++
+		ids, _ := program.MapIDs()
+		for _, id := range ids {
+			tables[id] = true
 		}
 	}
-}
-
-func mapName(id ebpf.MapID) string {
-	m, err := ebpf.NewMapFromID(id)
+	pinned, err := filepath.Glob(filepath.Join(r.pins(), "tables-*", "*"))
 	if err != nil {
-		return ""
+		r.t.Fatal(err)
 	}
-	defer m.Close()
-	info, err := m.Info()
-	if err != nil {
-		return ""
-	}
-	return info.Name
+	count["tables of programs"], count["pinned tables"] = len(tables), len(pinned)
+	return count
 }
