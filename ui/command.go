@@ -3,6 +3,8 @@ package ui
 import (
 	"fmt"
 	"strings"
+
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // command is one word that may follow ":".
@@ -52,7 +54,7 @@ func (m *model) command(s string) error {
 			names = append(names, n)
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := spelling.Nearest(name, names); near != "" {
 		return fmt.Errorf("%s: no such command; did you mean %s?", name, near)
 	}
 	return fmt.Errorf("%s: no such command; there are %s", name, strings.Join(names, ", "))

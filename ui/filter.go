@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // maxFilter bounds what is typed or given as a filter, and so what a regular
@@ -175,7 +175,7 @@ func (t *term) parseWord(word string) error {
 	field, known := fieldOf(name)
 	if !found || !known {
 		if found {
-			if near := nearest(name, fieldNames()); near != "" {
+			if near := spelling.Nearest(name, fieldNames()); near != "" {
 				return fmt.Errorf("%s: no such prefix; did you mean %s:?", name, near)
 			}
 		}
@@ -249,17 +249,4 @@ func fieldNames() (out []string) {
 		out = append(out, f.name)
 	}
 	return out
-}
-
-// nearest is the name that s was probably meant to be, of equally near ones one
-// that s begins; empty when none is near.
-func nearest(s string, names []string) string {
-	best, found := 2, ""
-	for _, n := range names {
-		d := levenshtein.ComputeDistance(s, n)
-		if len(s) > 2 && (d < best || d == best && found != "" && strings.HasPrefix(n, s) && !strings.HasPrefix(found, s)) {
-			best, found = d, n
-		}
-	}
-	return found
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 func asUsageError(err error, u **usageError) bool { return errors.As(err, u) }

@@ -3,7 +3,7 @@ package policy
 import (
 	"fmt"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // Format is a format that policies are exported to.

@@ -6,7 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // icmpTypes and icmpv6Types are the names that Cilium has for types (pkg/policy/api/icmp.go).

@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // protocols gives the IANA numbers. The second group has no ports.

@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // Sources of labels. A key without one is looked for in all of them.

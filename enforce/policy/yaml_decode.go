@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 // Bounds of one file. Aliases make a small file large: what is counted is what

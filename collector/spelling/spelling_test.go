@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed79351815/weir/spelling"
+	"github.com/seed79351815/weir/collector/spelling"
 )
 
 func TestNearest(t *testing.T) {
@@ -16,6 +16,9 @@ func TestNearest(t *testing.T) {
 		if s := spelling.Nearest(got, names); s != want {
 			t.Errorf("%.20s: got %q, want %q", got, s, want)
 		}
+	}
+	if s := spelling.Nearest("prot", []string{"port", "proto"}); s != "proto" {
+		t.Errorf("prot: got %q, want what it is the beginning of", s)
 	}
 	if s := spelling.Nearest("x", nil); s != "" {
 		t.Errorf("of no names: %q", s)

@@ -11,8 +11,8 @@ import (
 // Nearest is the one of names that got may be a misspelling of, or empty when none
 // is near: one mistake for every three characters is allowed, whereby two letters
 // that changed places are one mistake and capitals are none. "metod" is method,
-// "foo" is not "top". Of names that are equally near the first one is taken. What is
-// longer than a name can be is near to none.
+// "foo" is not "top". Of names that are equally near one that begins with got is taken,
+// else the first one. What is longer than a name can be is near to none.
 func Nearest(got string, names []string) string {
 	const maxLen = 64 // the distance costs the product of the lengths
 	if len(got) > maxLen {
@@ -21,7 +21,8 @@ func Nearest(got string, names []string) string {
 	got = strings.ToLower(got)
 	best, limit := "", max((len(got)+2)/3, 1)
 	for _, n := range names {
-		if d := distance(got, strings.ToLower(n)); d <= limit && (best == "" || d < limit) {
+		d := distance(got, strings.ToLower(n))
+		if d < limit || d == limit && (best == "" || begins(n, got) && !begins(best, got)) {
 			best, limit = n, d
 		}
 	}
@@ -37,6 +38,8 @@ func DidYouMean(got string, names []string, prefix string) string {
 	}
 	return fmt.Sprintf("; did you mean %q?", prefix+best)
 }
+
+func begins(name, got string) bool { return strings.HasPrefix(strings.ToLower(name), got) }
 
 func distance(a, b string) int {
 	if swapped(a, b) {
