@@ -24,7 +24,8 @@ type Kernel interface {
 	NameLosses() (map[string]uint64, error)
 	// Tables says how full the tables are.
 	Tables() (kernel.Tables, error)
-	// Devices sees to network devices that came since; it is called every second.
+	// Devices sees to network devices that came since; it is called every second, and
+	// when there are new ones.
 	Devices() (kernel.Devices, error)
 	// Off takes everything out.
 	Off() error
@@ -59,6 +60,9 @@ type Config struct {
 	Pinned    func() bool            // tells whether something is held from before; nil: never
 	Workloads Workloads
 	Changes   <-chan struct{} // the roster changed
+	// Links tells when network devices changed: new ones are to be judged at. nil
+	// leaves it to the look of every second.
+	Links <-chan time.Time
 
 	// Living gives the connections of this moment; nil where nobody knows them.
 	Living func(yield func(*flow.Record) bool)

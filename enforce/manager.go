@@ -27,7 +27,8 @@ type Manager struct {
 	names   map[string]uint64 // answers, by reason
 	devices kernel.Devices
 	tables  kernel.Tables
-	looked  time.Time // at the tables
+	looked  time.Time     // at the tables
+	lag     time.Duration // the longest that new devices waited for their programs
 	started chan struct{}
 	wake    chan struct{}
 }
@@ -70,6 +71,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	saved := m.cfg.Now()
 	var last time.Time
 	var calmed <-chan time.Time
+	links := lookout{told: m.cfg.Links, rest: calm}
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,6 +81,12 @@ func (m *Manager) Run(ctx context.Context) error {
 				calmed = time.After(wait)
 				continue
 			}
+		case since, ok := <-links.told:
+			links.hear(since, ok)
+			continue
+		case <-links.due:
+			m.cover(links.answer())
+			continue
 		case <-m.wake:
 		case <-calmed:
 			calmed = nil
@@ -203,6 +211,17 @@ func (m *Manager) nudge() {
 	case m.wake <- struct{}{}:
 	default:
 	}
+}
+
+// cover sees to devices that changed at a moment.
+func (m *Manager) cover(since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel == nil || m.applied == nil {
+		return
+	}
+	m.look()
+	m.lag = max(m.lag, m.cfg.Now().Sub(since))
 }
 
 // limits puts back into audit what was enforced for a time that is over.

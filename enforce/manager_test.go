@@ -27,6 +27,7 @@ type fakeKernel struct {
 	opened   bool
 	nameless bool // it holds no rules of names
 	tables   kernel.Tables
+	looks    int // at devices
 }
 
 func (k *fakeKernel) open() (Kernel, error) { k.opened = true; return k, nil }
@@ -59,7 +60,8 @@ func (k *fakeKernel) NameLosses() (map[string]uint64, error) {
 func (k *fakeKernel) Tables() (kernel.Tables, error) { return k.tables, nil }
 
 func (k *fakeKernel) Devices() (kernel.Devices, error) {
-	return kernel.Devices{Namespaces: 1, Devices: 2, Uncovered: []string{"ppp0"}}, nil
+	k.looks++
+	return kernel.Devices{Namespaces: 1, Devices: 2, Cables: 3, Early: 4, Uncovered: []string{"ppp0"}}, nil
 }
 
 func (k *fakeKernel) Off() error   { k.plan = nil; return nil }
@@ -119,12 +121,13 @@ type world struct {
 	told   []flow.Event
 	ended  []Connection
 	flows  []flow.Record
+	links  chan time.Time
 	*Manager
 	stop func()
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, dir: t.TempDir(), kernel: &fakeKernel{}, host: &fakeHost{changes: make(chan struct{}, 1), live: []*flow.Workload{
+	return &world{t: t, dir: t.TempDir(), kernel: &fakeKernel{}, links: make(chan time.Time, 1), host: &fakeHost{changes: make(chan struct{}, 1), live: []*flow.Workload{
 		containerNamed(10, "web", "172.17.0.2"), containerNamed(11, "db", "172.17.0.3"),
 	}}}
 }
@@ -133,7 +136,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) start() {
 	w.t.Helper()
 	m, err := New(Config{
-		Dir: w.dir, Open: w.kernel.open, Pinned: func() bool { return w.kernel.plan != nil }, Workloads: w.host, Changes: w.host.changes,
+		Dir: w.dir, Open: w.kernel.open, Pinned: func() bool { return w.kernel.plan != nil }, Workloads: w.host, Changes: w.host.changes, Links: w.links,
 		Living: func(yield func(*flow.Record) bool) {
 			for i := range w.flows {
 				if !yield(&w.flows[i]) {

@@ -21,6 +21,9 @@ type Status struct {
 	Policies  []Entry    `json:"policies"`
 	Devices   int        `json:"devices"`             // network devices where frames are judged
 	Uncovered []string   `json:"uncovered,omitempty"` // where they are not, and why
+	Cables    int        `json:"cables"`              // of containers, where they are judged at the host's end too
+	Early     uint64     `json:"early_frames"`        // frames that new cables had carried before they were covered, at most
+	CoverMS   float64    `json:"cover_ms"`            // the longest that new devices waited for their programs
 	Lost      uint64     `json:"lost"`                // verdicts that the kernel had no room for
 	Homeless  uint64     `json:"homeless,omitempty"`  // cgroups that it had no room for, ever
 	Shut      bool       `json:"shut,omitempty"`      // for that nothing passes of cgroups without a place
@@ -51,6 +54,7 @@ func (m *Manager) Status() Status {
 	s.Attached = m.applied != nil || m.cfg.Pinned()
 	s.Devices, s.Uncovered = m.devices.Devices, m.devices.Uncovered
 	s.Homeless, s.Shut = m.tables.Homeless, m.tables.Shut
+	s.Cables, s.Early, s.CoverMS = m.devices.Cables, m.devices.Early, float64(m.lag.Microseconds())/1000
 	s.Foreign = s.Attached && len(r.Policies) == 0
 	if m.failure != nil {
 		s.Failure = m.failure.Error()

@@ -4,8 +4,7 @@
  * cgroup sees, are judged at the device; and what goes past the device's hook too
  * is refused where it is asked for. The maps are those of enforce.bpf.c.
  */
-#include "device_frame.h"
-#include <linux/pkt_cls.h>
+#include "device_inbound.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -13,6 +12,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define NO_CGROUP (~0ull) /* a peer whom nobody knows */
 
 const enum ruling ruling_type __attribute__((unused));
+const struct tenants *tenants_type __attribute__((unused));
 
 #define SOL_PACKET 263
 #define SOL_XDP 283
@@ -75,11 +75,11 @@ static __always_inline void judge_frame(const struct frame *f, struct question *
 	else if (f->kind == FRAME_ARP) /* the address that is claimed */
 		__builtin_memcpy(q->addr, f->source.addr, 16);
 	if (f->kind == FRAME_ENDLESS)
-		refuse_unread(q->cgroup, a);
+		refuse_unread(q, a);
 }
 
 /* Frames of inet sockets were judged in the IP stack, those of no socket are not a workload's. */
-static __always_inline int frame(struct __sk_buff *skb, bool ether)
+static __always_inline int frame(struct __sk_buff *skb, bool ether, bool far)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct question q = {};
@@ -99,7 +99,9 @@ static __always_inline int frame(struct __sk_buff *skb, bool ether)
 	if (a.verdict == VERDICT_DENIED || a.verdict == VERDICT_AUDITED) {
 		if (f.kind == FRAME_ARP && arp_is_honest(&f, q.cgroup))
 			return TC_ACT_UNSPEC;
-		tell(&q, &a);
+		/* What is only audited was told where it began. */
+		if (!far || a.verdict == VERDICT_DENIED)
+			tell(&q, &a);
 	}
 	if (a.verdict == VERDICT_DENIED)
 		return TC_ACT_SHOT;
@@ -112,14 +114,33 @@ static __always_inline int frame(struct __sk_buff *skb, bool ether)
 SEC("tc")
 int device_ether(struct __sk_buff *skb)
 {
-	return frame(skb, true);
+	return frame(skb, true, false);
 }
 
 /* The same, of devices whose frames begin with IP, or with what nobody here can read. */
 SEC("tc")
 int device_bare(struct __sk_buff *skb)
 {
-	return frame(skb, false);
+	return frame(skb, false, false);
+}
+
+/*
+ * tcx/ingress or clsact, of the host's ends of cables that lead to other network
+ * namespaces: a frame still has the socket that sent it. What was judged where it
+ * began is judged alike. What went past the hook there, or was sent before there
+ * was a program, is judged here alone.
+ */
+SEC("tc")
+int device_far(struct __sk_buff *skb)
+{
+	return frame(skb, true, true);
+}
+
+/* tcx/ingress or clsact, of all devices but lo, in namespaces of ruled workloads that are not the host's. */
+SEC("tc")
+int device_inbound(struct __sk_buff *skb)
+{
+	return inbound(skb);
 }
 
 /* PACKET_QDISC_BYPASS and AF_XDP go past the device's hook too. */
@@ -149,7 +170,7 @@ int device_setsockopt(struct bpf_sockopt *ctx)
 		return 1;
 	}
 	q.cgroup = bpf_get_current_cgroup_id();
-	ruled = how_ruled(q.cgroup);
+	ruled = how_ruled(q.cgroup, DIRECTION_EGRESS);
 	if (ruled == RULED_NOT)
 		return 1;
 	a.verdict = ruled == RULED_ENFORCED ? VERDICT_DENIED : VERDICT_AUDITED;

@@ -114,11 +114,6 @@ static __always_inline void read_transport(struct __sk_buff *skb, struct frame *
 	}
 }
 
-static __always_inline bool is_extension(u8 protocol)
-{
-	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 60;
-}
-
 static __always_inline u32 read_v4(struct __sk_buff *skb, u32 at, struct frame *f)
 {
 	struct ipv4 ip;

@@ -19,20 +19,6 @@ struct datagram {
 	u8 reserved[3];
 };
 
-/* RFC 792, RFC 4443, RFC 4861: what answers another packet, or belongs to the link. */
-static __always_inline bool icmp_answers(u8 protocol, u8 type)
-{
-	if (protocol == IPPROTO_ICMPV6)
-		return type <= 4 || type == 129 || (type >= 133 && type <= 137);
-	return icmp_request(protocol, type) != type || type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-}
-
-/* Where a chain of extension headers was too long to be followed: RFC 8200 §4.1. */
-static __always_inline bool is_extension(u8 protocol)
-{
-	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 60;
-}
-
 /* What cannot be read has no protocol: only rules for every protocol speak of it. */
 __attribute__((noinline)) int read_datagram(struct __sk_buff *skb, struct datagram *d)
 {
@@ -58,11 +44,6 @@ __attribute__((noinline)) int read_datagram(struct __sk_buff *skb, struct datagr
 		bpf_skb_load_bytes(skb, d->h.length, &d->icmp_type, 1);
 	}
 	return 0;
-}
-
-static __always_inline bool is_icmp(u8 protocol)
-{
-	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
 /* Judges a conversation that `role` began, or that nobody began yet. */
@@ -94,7 +75,7 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 	}
 	judge(&q, &a);
 	if (!q.protocol)
-		refuse_unread(q.cgroup, &a);
+		refuse_unread(&q, &a);
 	if (a.verdict == VERDICT_DENIED || a.verdict == VERDICT_AUDITED)
 		tell(&q, &a);
 	return a.verdict;

@@ -199,7 +199,7 @@ __attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 	return 0;
 }
 
-/* How much a set of rules says of what its workloads send. */
+/* How much a set of rules says of what its workloads send, and of what they are sent. */
 enum ruling {
 	RULED_NOT = 0,
 	RULED_AUDITED = 1,
@@ -210,13 +210,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, ENFORCE_SETS);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct rulings);
 } ruled SEC(".maps");
 
-static __always_inline u32 how_ruled(u64 cgroup)
+static __always_inline u32 how_ruled(u64 cgroup, u8 direction)
 {
 	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
-	u32 set = m ? m->set : SET_EVERYONE, *r;
+	u32 set = m ? m->set : SET_EVERYONE;
+	struct rulings *r;
 	struct regime *now = the_regime();
 
 	if (set == SET_HELD)
@@ -224,16 +225,22 @@ static __always_inline u32 how_ruled(u64 cgroup)
 	if (set == SET_EVERYONE && now)
 		set = now->everyone;
 	r = bpf_map_lookup_elem(&ruled, &set);
-	return r ? *r : RULED_NOT;
+	if (!r)
+		return RULED_NOT;
+	return direction == DIRECTION_EGRESS ? r->egress : r->ingress;
 }
 
 /* What cannot be read to its end may be whatever a rule refuses. */
-static __always_inline void refuse_unread(u64 cgroup, struct answer *a)
+__attribute__((noinline)) int refuse_unread(const struct question *q, struct answer *a)
 {
-	u32 r = how_ruled(cgroup);
+	u32 r;
 
+	if (!q || !a)
+		return 0;
+	r = how_ruled(q->cgroup, q->direction);
 	if (a->verdict == VERDICT_PASSED && r != RULED_NOT)
 		a->verdict = r == RULED_ENFORCED ? VERDICT_DENIED : VERDICT_AUDITED;
+	return 0;
 }
 
 /* Counts a verdict that is worth a word. */

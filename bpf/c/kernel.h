@@ -171,6 +171,7 @@ struct sk_buff {
 	u16 network_header;
 	u16 transport_header;
 	unsigned char *head;
+	unsigned char *data;
 };
 
 struct nsproxy {

@@ -39,6 +39,12 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, struct header 
 	return 0;
 }
 
+/* Where a chain of extension headers was too long to be followed: RFC 8200 §4.1. */
+static __always_inline bool is_extension(u8 protocol)
+{
+	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 60;
+}
+
 static __always_inline int read_header(struct __sk_buff *skb, struct header *h)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
@@ -74,4 +80,17 @@ static __always_inline u8 icmp_request(u8 protocol, u8 type)
 		return 17;
 	}
 	return type;
+}
+
+static __always_inline bool is_icmp(u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+/* RFC 792, RFC 4443, RFC 4861: what answers another packet, or belongs to the link. */
+static __always_inline bool icmp_answers(u8 protocol, u8 type)
+{
+	if (protocol == IPPROTO_ICMPV6)
+		return type <= 4 || type == 129 || (type >= 133 && type <= 137);
+	return icmp_request(protocol, type) != type || type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }

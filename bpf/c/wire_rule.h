@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 5
+#define RULE_ABI 6
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -106,6 +106,24 @@ struct rule_value {
 	u8 enforced;
 	u8 audited;
 	u8 reserved[2];
+};
+
+/* enum ruling, each way. */
+struct rulings {
+	u16 egress;
+	u16 ingress;
+};
+
+/*
+ * The workloads of one network namespace that rules of ingress speak of. Where
+ * there are more than have room, requests to the namespace's kernel are refused.
+ */
+#define TENANTS 16
+
+struct tenants {
+	u64 cgroups[TENANTS];
+	u32 count;
+	u32 more;
 };
 
 struct verdict_key {

@@ -24,13 +24,17 @@ func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	if err := e.swap(plan, tables, &r); err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
-	e.devices.straight = nil // who was not ruled before may be now
+	// Who was not ruled before may be now.
+	e.devices.straight, e.devices.express = nil, express{}
 	d, err := e.Devices()
 	if err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
 	for _, what := range d.Uncovered {
 		e.cfg.Logger.Warn("frames of packet sockets are not judged here", "where", what)
+	}
+	if err := e.retire(); err != nil {
+		return r, fmt.Errorf("apply policy: %w", err)
 	}
 	r.Took = time.Since(begun)
 	return r, nil
@@ -137,9 +141,12 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 		return err
 	}
 	used := map[uint32]bool{}
+	e.devices.sending = plan.Hold
 	for i, t := range tables.tables {
 		used[tables.slots[i]] = true
-		if err := e.maps["ruled"].Put(tables.slots[i], uint32(rulingOf(plan.Tables.Sets[i]))); err != nil {
+		ruled := rulingsOf(plan.Tables.Sets[i])
+		e.devices.sending = e.devices.sending || ruled.Egress != uint16(deviceRulingRULED_NOT)
+		if err := e.maps["ruled"].Put(tables.slots[i], ruled); err != nil {
 			return fmt.Errorf("say what a table of rules is about: %w", err)
 		}
 		if t == nil {
@@ -167,8 +174,8 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 }
 
 // takeOver puts the programs to work. What an earlier daemon had with other tables
-// works until these programs know every cgroup: theirs is the account of those that
-// came since the survey.
+// works until these programs know every cgroup, and are at every device: Apply then
+// retires it. Theirs is the account of the cgroups that came since the survey.
 func (e *Enforcer) takeOver(plan *kernel.Plan, tables *prepared) error {
 	// Twice: before, since these programs judge from the start, and for what was
 	// answered before they were all there.
@@ -188,9 +195,6 @@ func (e *Enforcer) takeOver(plan *kernel.Plan, tables *prepared) error {
 		return err
 	}
 	e.declare(plan, tables.homeless)
-	if err := e.retire(); err != nil {
-		return err
-	}
 	e.working = true
 	return nil
 }

@@ -71,7 +71,8 @@ func (e *Enforcer) carryNames(pin string) error {
 	return nil
 }
 
-// retire takes out what other builds of weir have pinned here. Verdicts that nobody
+// retire takes out what other builds of weir have pinned here. Call it when these
+// programs are wherever those were, at the devices too: until then both judge. Verdicts that nobody
 // has read there are said to be lost.
 func (e *Enforcer) retire() error {
 	dirs, err := e.others()

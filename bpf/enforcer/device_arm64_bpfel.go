@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"structs"
 
 	"github.com/cilium/ebpf"
 )
@@ -20,6 +21,19 @@ const (
 	deviceRulingRULED_ENFORCED deviceRuling = 2
 )
 
+type deviceRulings struct {
+	_       structs.HostLayout
+	Egress  uint16
+	Ingress uint16
+}
+
+type deviceTenants struct {
+	_       structs.HostLayout
+	Cgroups [16]uint64
+	Count   uint32
+	More    uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -31,6 +45,7 @@ const (
 	deviceMapKnown             = "known"
 	deviceMapMembers           = "members"
 	deviceMapNameLosses        = "name_losses"
+	deviceMapNamespaces        = "namespaces"
 	deviceMapParties           = "parties"
 	deviceMapPatterns          = "patterns"
 	deviceMapPortSets          = "port_sets"
@@ -43,8 +58,11 @@ const (
 	deviceMapVerdictsToo       = "verdicts_too"
 	deviceProgDeviceBare       = "device_bare"
 	deviceProgDeviceEther      = "device_ether"
+	deviceProgDeviceFar        = "device_far"
+	deviceProgDeviceInbound    = "device_inbound"
 	deviceProgDeviceSetsockopt = "device_setsockopt"
 	deviceVarRulingType        = "ruling_type"
+	deviceVarTenantsType       = "tenants_type"
 )
 
 // loadDevice returns the embedded CollectionSpec for device.
@@ -91,6 +109,8 @@ type deviceSpecs struct {
 type deviceProgramSpecs struct {
 	DeviceBare       *ebpf.ProgramSpec `ebpf:"device_bare"`
 	DeviceEther      *ebpf.ProgramSpec `ebpf:"device_ether"`
+	DeviceFar        *ebpf.ProgramSpec `ebpf:"device_far"`
+	DeviceInbound    *ebpf.ProgramSpec `ebpf:"device_inbound"`
 	DeviceSetsockopt *ebpf.ProgramSpec `ebpf:"device_setsockopt"`
 }
 
@@ -105,6 +125,7 @@ type deviceMapSpecs struct {
 	Known         *ebpf.MapSpec `ebpf:"known"`
 	Members       *ebpf.MapSpec `ebpf:"members"`
 	NameLosses    *ebpf.MapSpec `ebpf:"name_losses"`
+	Namespaces    *ebpf.MapSpec `ebpf:"namespaces"`
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
 	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
 	PortSets      *ebpf.MapSpec `ebpf:"port_sets"`
@@ -121,7 +142,8 @@ type deviceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type deviceVariableSpecs struct {
-	RulingType *ebpf.VariableSpec `ebpf:"ruling_type"`
+	RulingType  *ebpf.VariableSpec `ebpf:"ruling_type"`
+	TenantsType *ebpf.VariableSpec `ebpf:"tenants_type"`
 }
 
 // deviceObjects contains all objects after they have been loaded into the kernel.
@@ -151,6 +173,7 @@ type deviceMaps struct {
 	Known         *ebpf.Map `ebpf:"known"`
 	Members       *ebpf.Map `ebpf:"members"`
 	NameLosses    *ebpf.Map `ebpf:"name_losses"`
+	Namespaces    *ebpf.Map `ebpf:"namespaces"`
 	Parties       *ebpf.Map `ebpf:"parties"`
 	Patterns      *ebpf.Map `ebpf:"patterns"`
 	PortSets      *ebpf.Map `ebpf:"port_sets"`
@@ -172,6 +195,7 @@ func (m *deviceMaps) Close() error {
 		m.Known,
 		m.Members,
 		m.NameLosses,
+		m.Namespaces,
 		m.Parties,
 		m.Patterns,
 		m.PortSets,
@@ -189,7 +213,8 @@ func (m *deviceMaps) Close() error {
 //
 // It can be passed to loadDeviceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type deviceVariables struct {
-	RulingType *ebpf.Variable `ebpf:"ruling_type"`
+	RulingType  *ebpf.Variable `ebpf:"ruling_type"`
+	TenantsType *ebpf.Variable `ebpf:"tenants_type"`
 }
 
 // devicePrograms contains all programs after they have been loaded into the kernel.
@@ -198,6 +223,8 @@ type deviceVariables struct {
 type devicePrograms struct {
 	DeviceBare       *ebpf.Program `ebpf:"device_bare"`
 	DeviceEther      *ebpf.Program `ebpf:"device_ether"`
+	DeviceFar        *ebpf.Program `ebpf:"device_far"`
+	DeviceInbound    *ebpf.Program `ebpf:"device_inbound"`
 	DeviceSetsockopt *ebpf.Program `ebpf:"device_setsockopt"`
 }
 
@@ -205,6 +232,8 @@ func (p *devicePrograms) Close() error {
 	return _DeviceClose(
 		p.DeviceBare,
 		p.DeviceEther,
+		p.DeviceFar,
+		p.DeviceInbound,
 		p.DeviceSetsockopt,
 	)
 }

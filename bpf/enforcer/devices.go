@@ -3,6 +3,7 @@ package enforcer
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"syscall"
@@ -19,16 +20,35 @@ type devices struct {
 	classic  bool // the kernel has no tcx, which came with 6.6
 	links    map[device]*tcx
 	straight map[uint64]bool // packet sockets, by inode, that do not go past the devices' hooks
+	sending  bool            // somebody has rules of egress, or will have
+	host     *namespace      // where the far ends of cables are; nil: this process's own namespace
+	cables   map[device]bool // that are covered at the host's end; nil: nobody has looked for them
+	early    uint64          // frames that cables had carried before they were looked at
+	express  express
 }
 
-// device is one network device of the host.
+// device is one hook of one network device of the host.
 type device struct {
 	ns    uint64 // inode of its network namespace
 	index int
+	hook  hook
 }
 
-// Devices puts the device program to work on every network device of the
-// workloads that rules speak of, where it is not yet, and takes it from those
+// hook is where a program sits on a device.
+type hook struct {
+	pin     string // what the names of its links begin with
+	tcx     ebpf.AttachType
+	filters uint32 // parent of its filters
+}
+
+var (
+	outbound = hook{"tcx", ebpf.AttachTCXEgress, netlink.HANDLE_MIN_EGRESS}
+	inbound  = hook{"tcxin", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
+	farEnd   = hook{"tcxfar", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
+)
+
+// Devices puts the device programs to work on every network device of the
+// workloads that rules speak of, where they are not yet, and takes them from those
 // that no rule speaks of any more. Apply does it too; call it besides every
 // second or so and when LinkChanges says so, for devices that came since. It
 // changes nothing before the first Apply.
@@ -40,11 +60,15 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 	if !e.working {
 		return d, nil
 	}
+	seen, unsure := map[device]bool{}, map[uint64]bool{}
+	// Cables first: nobody may be at their other ends yet.
+	if err := e.coverCables(&d, seen, unsure); err != nil {
+		d.Uncovered = append(d.Uncovered, err.Error())
+	}
 	namespaces, err := e.namespaces()
 	if err != nil {
 		return d, fmt.Errorf("devices: %w", err)
 	}
-	seen, unsure := map[device]bool{}, map[uint64]bool{}
 	for _, ns := range namespaces {
 		n, err := e.cover(ns, seen)
 		if gone(err) {
@@ -60,8 +84,14 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 	if err := e.straighten(namespaces); err != nil {
 		d.Uncovered = append(d.Uncovered, err.Error())
 	}
+	past, err := e.pastDevices(namespaces)
+	if err != nil {
+		d.Uncovered = append(d.Uncovered, err.Error())
+	}
+	d.Uncovered = append(d.Uncovered, past...)
 	slices.Sort(d.Uncovered)
-	return d, e.uncover(func(at device) bool { return seen[at] || unsure[at.ns] })
+	err = e.uncover(func(at device) bool { return seen[at] || unsure[at.ns] })
+	return d, errors.Join(err, e.disenroll(namespaces))
 }
 
 // gone tells whether something ended while it was looked at.
@@ -70,18 +100,25 @@ func gone(err error) bool {
 }
 
 // cover sees to the devices of one namespace, and marks them as seen. It tells
-// how many have the program; errors are those of the others.
-func (e *Enforcer) cover(ns namespace, seen map[device]bool) (n int, err error) {
+// how many have their programs; errors are those of the others.
+func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error) {
+	if len(ns.tenants) > 0 {
+		err = e.enroll(ns)
+	}
 	entered := ns.do(func(nl *netlink.Handle) error {
 		links, failed := nl.LinkList()
 		if failed != nil {
 			return fmt.Errorf("list devices: %w", failed)
 		}
 		for _, l := range links {
-			at := device{ns.inode, l.Attrs().Index}
-			seen[at] = true
-			failed := e.attachDevice(nl, l, at)
-			if gone(failed) {
+			var failed error
+			hooks := ns.hooks(l)
+			for _, h := range hooks {
+				at := device{ns.inode, l.Attrs().Index, h}
+				seen[at] = true
+				failed = errors.Join(failed, e.attachDevice(nl, l, at))
+			}
+			if gone(failed) || len(hooks) == 0 {
 				continue
 			}
 			if failed != nil {
@@ -95,10 +132,26 @@ func (e *Enforcer) cover(ns namespace, seen map[device]bool) (n int, err error) 
 	return n, errors.Join(entered, err)
 }
 
+// hooks are those at which a device's packets are judged.
+func (ns *namespace) hooks(l netlink.Link) (out []hook) {
+	if ns.sends {
+		out = append(out, outbound)
+	}
+	// What comes by lo the namespace says to itself.
+	if len(ns.tenants) > 0 && l.Attrs().Flags&net.FlagLoopback == 0 {
+		out = append(out, inbound)
+	}
+	return out
+}
+
 func (e *Enforcer) attachDevice(nl *netlink.Handle, l netlink.Link, at device) error {
 	p := e.programs["device_bare"]
-	switch l.Attrs().EncapType {
-	case "ether", "loopback":
+	switch encap := l.Attrs().EncapType; {
+	case at.hook == inbound:
+		p = e.programs["device_inbound"]
+	case at.hook == farEnd:
+		p = e.programs["device_far"]
+	case encap == "ether" || encap == "loopback":
 		p = e.programs["device_ether"]
 	}
 	if !e.devices.classic {
@@ -108,7 +161,7 @@ func (e *Enforcer) attachDevice(nl *netlink.Handle, l netlink.Link, at device) e
 		}
 		e.devices.classic = true
 	}
-	return attachFilter(nl, l, p, filterHandle(e.cfg.PinDir))
+	return attachFilter(nl, l, p, at.hook, filterHandle(e.cfg.PinDir))
 }
 
 // openDevices loads the device programs onto the tables of the others.
@@ -138,20 +191,29 @@ func (e *Enforcer) openDevices() error {
 	for name := range coll.Programs {
 		e.programs[name] = coll.DetachProgram(name)
 	}
+	e.maps["namespaces"] = coll.DetachMap("namespaces")
 	return nil
 }
 
-// rulingOf tells how much a set says of what its workloads send.
-func rulingOf(s policy.Set) deviceRuling {
+// rulingsOf tells how much a set says of what its workloads send, and of what they
+// are sent.
+func rulingsOf(s policy.Set) deviceRulings {
+	return deviceRulings{
+		Egress:  uint16(rulingOf(s.Egress, policy.Egress, s.Entries)),
+		Ingress: uint16(rulingOf(s.Ingress, policy.Ingress, s.Entries)),
+	}
+}
+
+func rulingOf(p policy.Posture, d policy.Direction, entries []policy.Entry) deviceRuling {
 	ruling := deviceRulingRULED_NOT
-	if s.Egress.Audit {
+	if p.Audit {
 		ruling = deviceRulingRULED_AUDITED
 	}
-	if s.Egress.Enforce {
+	if p.Enforce {
 		return deviceRulingRULED_ENFORCED
 	}
-	for _, en := range s.Entries {
-		if en.Direction != policy.Egress {
+	for _, en := range entries {
+		if en.Direction != d {
 			continue
 		}
 		if en.Enforced.Verdict == policy.Deny {

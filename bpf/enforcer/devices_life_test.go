@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/bpf/lab/role"
 	"github.com/seed79351815/weir/enforce/kernel"
 	"github.com/seed79351815/weir/enforce/policy"
@@ -115,6 +116,40 @@ func TestDeviceProgramsStay(t *testing.T) {
 			return err
 		}); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// No frame passes while the programs of a build with other tables are exchanged.
+func TestDeviceProgramsOfOtherBuildsAreExchangedUnderTraffic(t *testing.T) {
+	eachKind(t, func(t *testing.T, classic bool) {
+		w := newOccupiedTown(t, classic, "client", "server")
+		p := w.hosts["server"].Play(role.Spec{Role: role.UDPServer, Address: lab.Listen(0)})
+		sets := map[string]policy.Set{"client": {Egress: enforced}}
+		w.apply(sets)
+		flood := w.hosts["client"].Play(role.Spec{Role: role.Sneak, Way: role.FrameBurst, Address: p.On(w.hosts["server"].V4), Count: 1e6})
+		six := w.hosts["client"].Play(role.Spec{Role: role.Sneak, Way: role.FrameBurst, Address: p.On(w.hosts["server"].V6), Count: 1e6})
+		rounds := 5
+		if testing.Short() {
+			rounds = 2
+		}
+		for range rounds {
+			before := w.linkDir()
+			w.upgrade()
+			w.devices.classic = classic
+			w.apply(sets)
+			if _, err := os.Stat(before); !os.IsNotExist(err) {
+				t.Errorf("%s is still there: %v", before, err)
+			}
+		}
+		for _, sender := range []*lab.Player{flood, six} {
+			r := sender.Stop()
+			if sent := r.Failed["dropped"]; sent < 10 || len(r.Failed) != 1 || r.Conns != 0 {
+				t.Errorf("%d bursts of frames were dropped: %+v", sent, r)
+			}
+		}
+		if got := p.Stop().Received; got != 0 {
+			t.Errorf("%d bytes arrived", got)
 		}
 	})
 }

@@ -45,7 +45,7 @@ type Enforcer struct {
 
 // ruleABI is RULE_ABI of c/wire_rule.h. It is in the name of every pin: a daemon with
 // other tables leaves these alone, and takes them out when its own are at work.
-const ruleABI = 5
+const ruleABI = 6
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -221,11 +221,12 @@ func (e *Enforcer) pinnedLinks() []string {
 // Nothing is enforced any more.
 func (e *Enforcer) Off() error {
 	e.attached, e.working = false, false
+	err := Remove(e.cfg.PinDir)
 	for at, l := range e.devices.links {
-		l.Close()
+		l.Close() // after its pin, as in drop
 		delete(e.devices.links, at)
 	}
-	return Remove(e.cfg.PinDir)
+	return err
 }
 
 // Pinned tells whether something is enforced from this directory. It needs no

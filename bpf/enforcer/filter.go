@@ -23,13 +23,13 @@ const filterName = "weir-device"
 
 // attachFilter puts a program on a device of a kernel without tcx: as a filter of
 // its clsact qdisc, which goes on by itself.
-func attachFilter(nl *netlink.Handle, l netlink.Link, p *ebpf.Program, handle uint32) error {
+func attachFilter(nl *netlink.Handle, l netlink.Link, p *ebpf.Program, h hook, handle uint32) error {
 	info, err := p.Info()
 	if err != nil {
 		return fmt.Errorf("program: %w", err)
 	}
 	id, _ := info.ID()
-	present, err := filterOn(nl, l, handle)
+	present, err := filterOn(nl, l, h, handle)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func attachFilter(nl *netlink.Handle, l netlink.Link, p *ebpf.Program, handle ui
 		}
 	}
 	filter := &netlink.BpfFilter{Fd: p.FD(), Name: filterName, DirectAction: true, FilterAttrs: netlink.FilterAttrs{
-		LinkIndex: l.Attrs().Index, Parent: netlink.HANDLE_MIN_EGRESS, Handle: handle, Protocol: unix.ETH_P_ALL, Priority: 1}}
+		LinkIndex: l.Attrs().Index, Parent: h.filters, Handle: handle, Protocol: unix.ETH_P_ALL, Priority: 1}}
 	if err := nl.FilterReplace(filter); err != nil {
 		return fmt.Errorf("filter (module cls_bpf): %w", err)
 	}
@@ -55,8 +55,8 @@ func clsact(l netlink.Link) *netlink.GenericQdisc {
 }
 
 // filterOn finds the filter with that handle; nil where there is none.
-func filterOn(nl *netlink.Handle, l netlink.Link, handle uint32) (*netlink.BpfFilter, error) {
-	all, err := nl.FilterList(l, netlink.HANDLE_MIN_EGRESS)
+func filterOn(nl *netlink.Handle, l netlink.Link, h hook, handle uint32) (*netlink.BpfFilter, error) {
+	all, err := nl.FilterList(l, h.filters)
 	if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOENT) {
 		return nil, fmt.Errorf("filters: %w", err) // a device without the qdisc is EINVAL
 	}
@@ -94,30 +94,41 @@ func cleanDevices(nl *netlink.Handle, handle uint32) error {
 		return fmt.Errorf("list devices: %w", err)
 	}
 	for _, l := range links {
-		f, err := filterOn(nl, l, handle)
-		if f == nil || gone(err) {
-			continue
-		}
-		if err != nil {
+		if err := cleanDevice(nl, l, handle); err != nil && !gone(err) {
 			return fmt.Errorf("device %q: %w", l.Attrs().Name, err)
 		}
-		if err := nl.FilterDel(f); err != nil && !gone(err) {
-			return fmt.Errorf("device %q: take out the filter: %w", l.Attrs().Name, err)
+	}
+	return nil
+}
+
+func cleanDevice(nl *netlink.Handle, l netlink.Link, handle uint32) error {
+	found := false
+	for _, h := range []hook{outbound, inbound} {
+		f, err := filterOn(nl, l, h, handle)
+		if err != nil {
+			return err
 		}
-		if used(nl, l) {
+		if f == nil {
 			continue
 		}
-		if err := nl.QdiscDel(clsact(l)); err != nil && !gone(err) {
-			return fmt.Errorf("device %q: take out the qdisc: %w", l.Attrs().Name, err)
+		found = true
+		if err := nl.FilterDel(f); err != nil {
+			return fmt.Errorf("take out the filter: %w", err)
 		}
+	}
+	if !found || used(nl, l) {
+		return nil
+	}
+	if err := nl.QdiscDel(clsact(l)); err != nil {
+		return fmt.Errorf("take out the qdisc: %w", err)
 	}
 	return nil
 }
 
 // used tells whether something is in a device's clsact qdisc.
 func used(nl *netlink.Handle, l netlink.Link) bool {
-	for _, parent := range []uint32{netlink.HANDLE_MIN_EGRESS, netlink.HANDLE_MIN_INGRESS} {
-		if all, err := nl.FilterList(l, parent); err != nil || len(all) > 0 {
+	for _, h := range []hook{outbound, inbound} {
+		if all, err := nl.FilterList(l, h.filters); err != nil || len(all) > 0 {
 			return true
 		}
 	}

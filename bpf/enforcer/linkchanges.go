@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // LinkChanges tells when network devices came, went or changed, in this network
 // namespace and in those that it has links into, such as containers': then is the
-// time for Devices. Several changes may be told as one. The channel is closed
-// when ctx ends.
-func LinkChanges(ctx context.Context) (<-chan struct{}, error) {
+// time for Devices. Several changes may be told as one, with the time of the first.
+// The channel is closed when ctx ends.
+func LinkChanges(ctx context.Context) (<-chan time.Time, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("changes of devices: %w", err)
@@ -28,7 +29,7 @@ func LinkChanges(ctx context.Context) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("changes of devices: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "netlink")
-	changes := make(chan struct{}, 1)
+	changes := make(chan time.Time, 1)
 	stop := context.AfterFunc(ctx, func() { f.Close() })
 	go func() {
 		defer stop()
@@ -40,7 +41,7 @@ func LinkChanges(ctx context.Context) (<-chan struct{}, error) {
 				return
 			}
 			select {
-			case changes <- struct{}{}:
+			case changes <- time.Now():
 			default:
 			}
 		}

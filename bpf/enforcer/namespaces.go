@@ -18,21 +18,55 @@ import (
 
 // namespace is a network namespace, and a task that is in it.
 type namespace struct {
-	inode uint64
-	path  string
+	inode   uint64
+	path    string
+	sends   bool     // somebody there has rules of egress
+	hosts   bool     // it is the host's own
+	tenants []tenant // who there has rules of ingress
 }
 
 // namespaces finds the network namespaces of the tasks that rules speak of.
-func (e *Enforcer) namespaces() ([]namespace, error) {
-	var all []namespace
-	known := map[uint64]bool{}
-	err := e.tasks(deviceRulingRULED_AUDITED, func(id string) {
-		if ns, ok := namespaceOf(id); ok && !known[ns.inode] {
-			known[ns.inode] = true
-			all = append(all, ns)
+func (e *Enforcer) namespaces() ([]*namespace, error) {
+	var all []*namespace
+	known := map[uint64]*namespace{}
+	at := func(task string) *namespace {
+		ns, ok := namespaceOf(task)
+		if !ok {
+			return nil
+		}
+		if known[ns.inode] == nil {
+			ns.hosts = isHosts(&ns)
+			known[ns.inode] = &ns
+			all = append(all, &ns)
+		}
+		return known[ns.inode]
+	}
+	everyone, err := e.ruling(e.regime.Everyone)
+	if err != nil {
+		return nil, err
+	}
+	if everyone.egress >= deviceRulingRULED_AUDITED {
+		if err := processes(func(id string) {
+			if ns := at(id); ns != nil {
+				ns.sends = true
+			}
+		}); err != nil {
+			return nil, err
+		}
+	}
+	concerned := func(r rulings) bool { return max(r.egress, r.ingress) >= deviceRulingRULED_AUDITED }
+	return all, e.memberTasks(concerned, func(id string, owner uint64, r rulings) {
+		ns := at(id)
+		if ns == nil {
+			return
+		}
+		if r.egress >= deviceRulingRULED_AUDITED {
+			ns.sends = true
+		}
+		if r.ingress >= deviceRulingRULED_AUDITED && !ns.hosts {
+			ns.let(tenant{owner, r.ingress})
 		}
 	})
-	return all, err
 }
 
 // namespaceOf is where a task is, unless it has ended.
@@ -43,33 +77,38 @@ func namespaceOf(task string) (namespace, bool) {
 		return namespace{}, false
 	}
 	inode, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(text, "net:["), "]"), 10, 64)
-	return namespace{inode, path}, err == nil
+	return namespace{inode: inode, path: path}, err == nil
 }
 
-// ruling tells how much rules say of what the workloads of a set send. Those that
-// are held may send nothing.
-func (e *Enforcer) ruling(set uint32) (deviceRuling, error) {
+// rulings tell how much rules say of what the workloads of a set send, and of what
+// they are sent.
+type rulings struct{ egress, ingress deviceRuling }
+
+// ruling tells how a set is ruled. Those that are held may send nothing, and are
+// sent nothing.
+func (e *Enforcer) ruling(set uint32) (rulings, error) {
 	if set == uint32(enforceRuleSetSET_HELD) {
-		return deviceRulingRULED_ENFORCED, nil
+		return rulings{deviceRulingRULED_ENFORCED, deviceRulingRULED_ENFORCED}, nil
 	}
-	var ruling uint32
-	if err := e.maps["ruled"].Lookup(set, &ruling); err != nil {
-		return 0, fmt.Errorf("read what set %d is: %w", set, err)
+	var r deviceRulings
+	if err := e.maps["ruled"].Lookup(set, &r); err != nil {
+		return rulings{}, fmt.Errorf("read what set %d is: %w", set, err)
 	}
-	return deviceRuling(ruling), nil
+	return rulings{deviceRuling(r.Egress), deviceRuling(r.Ingress)}, nil
 }
 
-// tasks calls fn for the tasks whose sets are ruled at least so much: for every
+// senders calls fn for the tasks for which a rule of egress is enforced: for every
 // process of the host where everyone's is.
-func (e *Enforcer) tasks(least deviceRuling, fn func(id string)) error {
+func (e *Enforcer) senders(fn func(id string)) error {
 	everyone, err := e.ruling(e.regime.Everyone)
 	if err != nil {
 		return err
 	}
-	if everyone >= least {
+	if everyone.egress == deviceRulingRULED_ENFORCED {
 		return processes(fn)
 	}
-	return e.memberTasks(least, fn)
+	return e.memberTasks(func(r rulings) bool { return r.egress == deviceRulingRULED_ENFORCED },
+		func(id string, _ uint64, _ rulings) { fn(id) })
 }
 
 // processes calls fn for every process of the host.
@@ -89,8 +128,9 @@ func processes(fn func(id string)) error {
 }
 
 // memberTasks calls fn for every task, threads too, of the cgroups whose own sets
-// are ruled, as the kernel has them: also those that came since the last plan.
-func (e *Enforcer) memberTasks(least deviceRuling, fn func(id string)) error {
+// are ruled so that it matters, as the kernel has them: also those that came since
+// the last plan.
+func (e *Enforcer) memberTasks(matters func(rulings) bool, fn func(id string, owner uint64, r rulings)) error {
 	return filepath.WalkDir(e.cfg.CgroupRoot, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			if err == nil || os.IsNotExist(err) {
@@ -103,15 +143,20 @@ func (e *Enforcer) memberTasks(least deviceRuling, fn func(id string)) error {
 		if syscall.Stat(path, &st) != nil || e.maps["members"].Lookup(st.Ino, &m) != nil {
 			return nil
 		}
-		if ruling, err := e.ruling(m.Set); err != nil || ruling < least {
+		r, err := e.ruling(m.Set)
+		if err != nil || !matters(r) {
 			return err
 		}
 		tasks, err := os.ReadFile(filepath.Join(path, "cgroup.threads"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENODEV) {
 			return fmt.Errorf("who is in %s: %w", path, err)
 		}
+		owner := m.Owner
+		if owner == 0 {
+			owner = st.Ino
+		}
 		for _, id := range strings.Fields(string(tasks)) {
-			fn(id)
+			fn(id, owner, r)
 		}
 		return nil
 	})

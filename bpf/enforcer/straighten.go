@@ -3,6 +3,7 @@ package enforcer
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 // straighten makes packet sockets of ruled workloads send through the devices'
 // hooks again that were told to go past them before there was a rule: their owner
 // could not ask for that now. Sockets that were seen already are left out.
-func (e *Enforcer) straighten(namespaces []namespace) error {
+func (e *Enforcer) straighten(namespaces []*namespace) error {
 	present, fresh := map[uint64]bool{}, map[uint64]bool{}
 	for _, ns := range namespaces {
 		for _, inode := range packetSockets(ns) {
@@ -29,14 +30,14 @@ func (e *Enforcer) straighten(namespaces []namespace) error {
 		return nil
 	}
 	var failed error
-	err := e.tasks(deviceRulingRULED_ENFORCED, func(id string) {
-		failed = errors.Join(failed, straightenTask(id, fresh))
+	err := e.senders(func(id string) {
+		failed = errors.Join(failed, straightenTask(id, fresh, e.cfg.Logger))
 	})
 	return errors.Join(err, failed)
 }
 
 // packetSockets are the inodes of the packet sockets of a namespace.
-func packetSockets(ns namespace) []uint64 {
+func packetSockets(ns *namespace) []uint64 {
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(ns.path)), "net/packet"))
 	if err != nil {
 		return nil // the task has ended, or there are none in this kernel
@@ -60,7 +61,7 @@ func parsePacketSockets(text string) (inodes []uint64) {
 
 // straightenTask sees to those of the sockets that a task has, and takes them
 // from the list.
-func straightenTask(id string, sockets map[uint64]bool) error {
+func straightenTask(id string, sockets map[uint64]bool, log *slog.Logger) error {
 	if len(sockets) == 0 {
 		return nil
 	}
@@ -79,35 +80,41 @@ func straightenTask(id string, sockets map[uint64]bool) error {
 		if err != nil || !sockets[inode] {
 			continue
 		}
-		if err := straightenSocket(id, f.Name()); err != nil && !gone(err) {
+		was, err := straightenSocket(id, f.Name())
+		if err != nil && !gone(err) {
 			return fmt.Errorf("packet socket of process %s: %w", id, err)
+		}
+		if was {
+			log.Warn("a packet socket went past its devices and does not any more: it is older than its rules", "process", id)
 		}
 		delete(sockets, inode)
 	}
 	return nil
 }
 
-func straightenSocket(id, fd string) error {
+// straightenSocket tells whether the socket went past the devices' hooks.
+func straightenSocket(id, fd string) (was bool, err error) {
 	pid, err := strconv.Atoi(id)
 	if err != nil {
-		return err
+		return false, err
 	}
 	number, err := strconv.Atoi(fd)
 	if err != nil {
-		return err
+		return false, err
 	}
 	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(process)
 	socket, err := unix.PidfdGetfd(process, number, 0)
 	if errors.Is(err, unix.EBADF) {
-		return nil // closed meanwhile
+		return false, nil // closed meanwhile
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(socket)
-	return unix.SetsockoptInt(socket, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 0)
+	set, err := unix.GetsockoptInt(socket, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS)
+	return set != 0, errors.Join(err, unix.SetsockoptInt(socket, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 0))
 }

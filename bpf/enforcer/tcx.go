@@ -18,7 +18,7 @@ type tcx struct {
 }
 
 func (e *Enforcer) tcxPin(at device) string {
-	return filepath.Join(e.linkDir(), fmt.Sprintf("tcx-%d-%d", at.ns, at.index))
+	return filepath.Join(e.linkDir(), fmt.Sprintf("%s-%d-%d", at.hook.pin, at.ns, at.index))
 }
 
 // attachTCX puts a program first on a device, unless it is there already. One of
@@ -44,7 +44,7 @@ func (e *Enforcer) attachTCX(p *ebpf.Program, at device) error {
 			return fmt.Errorf("take out the one before: %w", err)
 		}
 	}
-	l, err := link.AttachTCX(link.TCXOptions{Interface: at.index, Program: p, Attach: ebpf.AttachTCXEgress, Anchor: link.Head()})
+	l, err := link.AttachTCX(link.TCXOptions{Interface: at.index, Program: p, Attach: at.hook.tcx, Anchor: link.Head()})
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,9 @@ func living(l link.Link) bool {
 
 func (e *Enforcer) drop(at device, l *tcx) error {
 	delete(e.devices.links, at)
-	l.Close()
+	// Closed last: then the program is gone from the device when Close returns, and
+	// not some time later, when it may be wanted there again.
+	defer l.Close()
 	if err := os.Remove(l.pin); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("take a program from a device: %w", err)
 	}
@@ -80,17 +82,19 @@ func (e *Enforcer) uncover(keep func(device) bool) error {
 			failed = errors.Join(failed, e.drop(at, l))
 		}
 	}
-	pins, err := filepath.Glob(filepath.Join(e.linkDir(), "tcx-*"))
-	if err != nil {
-		return err
-	}
-	for _, pin := range pins {
-		var at device
-		if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(pin), "tcx-"), "%d-%d", &at.ns, &at.index); err == nil && keep(at) {
-			continue
+	for _, h := range []hook{outbound, inbound, farEnd} {
+		pins, err := filepath.Glob(filepath.Join(e.linkDir(), h.pin+"-*"))
+		if err != nil {
+			return err
 		}
-		if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = errors.Join(failed, fmt.Errorf("take a program from a device: %w", err))
+		for _, pin := range pins {
+			at := device{hook: h}
+			if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(pin), h.pin), "-%d-%d", &at.ns, &at.index); err == nil && keep(at) {
+				continue
+			}
+			if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
+				failed = errors.Join(failed, fmt.Errorf("take a program from a device: %w", err))
+			}
 		}
 	}
 	return failed

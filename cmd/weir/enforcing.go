@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +21,13 @@ func (a *app) openManager(f *feed) (*enforce.Manager, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("policies: %w", err)
 	}
-	changes, cancel := f.resolver.Changes()
+	changes, unwatch := f.resolver.Changes()
+	ctx, stop := context.WithCancel(context.Background())
+	cancel := func() { stop(); unwatch() }
+	links, err := enforcer.LinkChanges(ctx)
+	if err != nil {
+		a.log.Warn("new network devices are only seen once a second: frames of packet sockets pass them sooner", "error", err)
+	}
 	m, err := enforce.New(enforce.Config{
 		Dir: a.policyDir(),
 		Open: func() (enforce.Kernel, error) {
@@ -28,7 +35,7 @@ func (a *app) openManager(f *feed) (*enforce.Manager, func(), error) {
 		},
 		Pinned:    func() bool { return enforcer.Pinned(a.pinDir()) },
 		Workloads: &workloads{Resolver: f.resolver, root: root},
-		Changes:   changes, Living: f.pipeline.Living, Sever: sever.End, Tell: f.pipeline.Tell,
+		Changes:   changes, Links: links, Living: f.pipeline.Living, Sever: sever.End, Tell: f.pipeline.Tell,
 		HoldOrphans: a.cfg.enforceUnknown == unknownDeny, Logger: a.log,
 	})
 	if err != nil {

@@ -76,6 +76,9 @@ func (a *app) printPolicyStatus(s *enforce.Status, now time.Time) {
 	for _, u := range s.Uncovered {
 		a.say("not judged, frames past the IP stack: %s", u)
 	}
+	if s.Early > 0 {
+		a.say("not judged: at most %d frames of new containers, before their devices were covered (the slowest took %.1f ms)", s.Early, s.CoverMS)
+	}
 	if s.Shut {
 		a.say("closed: %d cgroups came that the kernel's table had no room for; what has no place there may do nothing", s.Homeless)
 	}

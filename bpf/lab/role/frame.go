@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +14,7 @@ import (
 const (
 	Frame           Way = "frame"            // UDP in an Ethernet frame
 	FrameCooked     Way = "frame-cooked"     // the same, with the kernel's Ethernet header
+	FrameBurst      Way = "frame-burst"      // FrameBurstLen of them by one socket; it fails where none of them passes
 	FrameTagged     Way = "frame-tagged"     // with a priority tag (IEEE 802.1Q)
 	FrameMislabeled Way = "frame-mislabeled" // with another protocol beside the frame than in it
 	FrameExtended   Way = "frame-extended"   // IPv6, behind eight extension headers
@@ -22,7 +22,7 @@ const (
 	FrameForeign    Way = "frame-foreign"    // neither IP nor ARP
 	FrameBypass     Way = "frame-bypass"     // past the queueing discipline too
 	FrameAnnounce   Way = "frame-announce"   // ARP: Spec.Address is the sender's own
-	FrameXDP        Way = "frame-xdp"        // no frame: memory of an AF_XDP socket is set up
+	FrameXDP        Way = "frame-xdp"        // by an AF_XDP socket
 )
 
 const (
@@ -38,6 +38,7 @@ var frames = map[Way]func(to, other netip.AddrPort) error{
 	FrameCooked: func(to, _ netip.AddrPort) error {
 		return sendFrame(unix.SOCK_DGRAM, frame{kind(to), ipUDP(to, 0, 0)}, nil)
 	},
+	FrameBurst: func(to, _ netip.AddrPort) error { return sendBurst(ethernet(to, ipUDP(to, 0, 0))) },
 	FrameTagged: func(to, _ netip.AddrPort) error {
 		inner := binary.BigEndian.AppendUint16([]byte{0, 0}, kind(to))
 		return sendFrame(unix.SOCK_RAW, link(ethertypeVLAN, append(inner, ipUDP(to, 0, 0)...)), nil)
@@ -60,7 +61,14 @@ var frames = map[Way]func(to, other netip.AddrPort) error{
 	FrameAnnounce: func(to, _ netip.AddrPort) error {
 		return sendFrame(unix.SOCK_RAW, link(ethertypeARP, announcement(to)), nil)
 	},
-	FrameXDP: func(_, _ netip.AddrPort) error { return setUpXDP() },
+	FrameXDP: func(to, _ netip.AddrPort) error {
+		s, err := OpenXDP()
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return s.SendTo(to)
+	},
 }
 
 // frame is what a packet socket is given, and the protocol that it is told of it.
@@ -86,7 +94,7 @@ func link(protocol uint16, payload []byte) frame {
 }
 
 // sendFrame sends by eth0.
-func sendFrame(kind int, f frame, prepare func(fd int) error) error {
+func sendFrame(kind int, f frame, prepare func(fd int, to *unix.SockaddrLinklayer) error) error {
 	device, err := net.InterfaceByName("eth0")
 	if err != nil {
 		return err
@@ -96,16 +104,37 @@ func sendFrame(kind int, f frame, prepare func(fd int) error) error {
 		return fmt.Errorf("packet socket: %w", err)
 	}
 	defer unix.Close(fd)
+	to := &unix.SockaddrLinklayer{
+		Protocol: f.protocol<<8 | f.protocol>>8, Ifindex: device.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 	if prepare != nil {
-		if err := prepare(fd); err != nil {
+		if err := prepare(fd, to); err != nil {
 			return err
 		}
 	}
-	return unix.Sendto(fd, f.bytes, 0, &unix.SockaddrLinklayer{
-		Protocol: f.protocol<<8 | f.protocol>>8, Ifindex: device.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
+	return unix.Sendto(fd, f.bytes, 0, to)
 }
 
-func bypass(fd int) error {
+// FrameBurstLen is how many frames are in a burst.
+const FrameBurstLen = 500
+
+// sendBurst is sendFrame, often.
+func sendBurst(f frame) error {
+	passed := false
+	err := sendFrame(unix.SOCK_RAW, f, func(fd int, to *unix.SockaddrLinklayer) error {
+		for range FrameBurstLen - 1 {
+			if unix.Sendto(fd, f.bytes, 0, to) == nil {
+				passed = true
+			}
+		}
+		return nil
+	})
+	if passed {
+		return nil
+	}
+	return err
+}
+
+func bypass(fd int, _ *unix.SockaddrLinklayer) error {
 	return unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
 }
 
@@ -179,24 +208,4 @@ func announcement(of netip.AddrPort) []byte {
 	b = append(b, of.Addr().AsSlice()...)
 	b = append(b, 0, 0, 0, 0, 0, 0)
 	return append(b, of.Addr().AsSlice()...)
-}
-
-// setUpXDP gives an AF_XDP socket its memory and a ring to send from.
-func setUpXDP() error {
-	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	memory, err := unix.Mmap(-1, 0, 16*4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	if err != nil {
-		return err
-	}
-	defer unix.Munmap(memory)
-	reg := unix.XDPUmemReg{Addr: uint64(uintptr(unsafe.Pointer(&memory[0]))), Len: uint64(len(memory)), Size: 4096}
-	text := unsafe.String((*byte)(unsafe.Pointer(&reg)), unsafe.Sizeof(reg))
-	if err := unix.SetsockoptString(fd, unix.SOL_XDP, unix.XDP_UMEM_REG, text); err != nil {
-		return err
-	}
-	return unix.SetsockoptInt(fd, unix.SOL_XDP, unix.XDP_TX_RING, 16)
 }

@@ -46,7 +46,8 @@ const (
 	Moved         Way = "moved"         // TCP, by a socket that was made before the process went to the cgroup Spec.Behaviour
 )
 
-// sneak sends once by its way; what fails is in the report.
+// sneak sends Count times by its way, until it is stopped; what fails is in the
+// report.
 func sneak(ctx context.Context, s Spec, ready func(string), acc *account) error {
 	to, err := netip.ParseAddrPort(s.Address)
 	if err != nil {
@@ -94,8 +95,11 @@ func sneak(ctx context.Context, s Spec, ready func(string), acc *account) error 
 	if !ok {
 		return fmt.Errorf("way %q: unknown", s.Way)
 	}
-	err = send(to, other)
-	acc.add(Conn{Remote: to}, 0, err == nil, err)
+	for n := 0; n < s.Count && ctx.Err() == nil; n++ {
+		err = send(to, other)
+		acc.add(Conn{Remote: to}, 0, err == nil, err)
+		ready("")
+	}
 	return nil
 }
 
