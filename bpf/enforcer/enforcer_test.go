@@ -59,7 +59,7 @@ func TestIngressIsJudgedByWhoAsks(t *testing.T) {
 	w.apply(map[string]policy.Set{"server": {Ingress: enforced, Entries: []policy.Entry{
 		both(policy.Ingress, w.identity("other"), 0, 0, policy.Allow),
 	}}})
-	// Echo requests are answered by the kernel, without a socket.
+	// Nobody was there when the rules came: its devices are not covered, and pings are answered.
 	w.everyWay("client", "server", "timeout", "timeout", "")
 	w.everyWay("other", "server", "", "", "")
 	w.everyWay("server", "client", "", "", "")
