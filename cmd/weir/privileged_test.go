@@ -28,7 +28,7 @@ func TestPrivileged(t *testing.T) {
 		Deadline: time.Now().Add(2 * time.Minute),
 		Setup:    isolate,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": exitsWith, "connect": connect, "request": request, "await": await, "scrape": scrape, "captures": captures, "terminate": terminate,
+			"status": exitsWith, "connect": connect, "request": request, "await": await, "scrape": scrape, "captures": captures, "written": written, "terminate": terminate,
 		},
 	})
 }
@@ -159,6 +159,19 @@ func captures(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("not all of %d captures began", want)
+}
+
+// written is the script command "written FILE": waits until there is such a file.
+func written(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: written FILE")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s: no such file after 20 s", args[0])
 }
 
 func hasRing(pid int) bool {
