@@ -134,7 +134,7 @@ func (m *Manager) nameRules(policies []*policy.Policy) (out policy.Problems) {
 	}
 	for _, p := range policies {
 		if at, mode, ok := firstName(p); ok {
-			one := policy.Problem{Severity: policy.Warning, Pos: at, Policy: p.String(), Text: "not enforceable yet: toFQDNs"}
+			one := policy.Problem{Severity: policy.Warning, Pos: at, Policy: p.String(), Text: "not enforceable yet: names, in toFQDNs and in dns rules"}
 			if mode == policy.ModeEnforce {
 				one.Severity = policy.Error
 			}
@@ -145,13 +145,13 @@ func (m *Manager) nameRules(policies []*policy.Policy) (out policy.Problems) {
 }
 
 func firstName(p *policy.Policy) (policy.Pos, policy.Mode, bool) {
-	if g := p.Guard; g != nil && len(g.To.FQDNs) > 0 {
+	if g := p.Guard; g != nil && (len(g.To.FQDNs) > 0 || slices.ContainsFunc(g.Ports, asksNames)) {
 		return g.Pos, g.Mode, true
 	}
 	for i := range p.Specs {
 		for _, rules := range [][]policy.RuleSpec{p.Specs[i].Egress, p.Specs[i].EgressDeny} {
 			for j := range rules {
-				if len(rules[j].Peers.FQDNs) > 0 {
+				if len(rules[j].Peers.FQDNs) > 0 || slices.ContainsFunc(rules[j].Ports, asksNames) {
 					return rules[j].Pos, p.Specs[i].Mode, true
 				}
 			}
@@ -159,6 +159,8 @@ func firstName(p *policy.Policy) (policy.Pos, policy.Mode, bool) {
 	}
 	return policy.Pos{}, "", false
 }
+
+func asksNames(r policy.PortRule) bool { return r.Rules != nil && len(r.Rules.DNS) > 0 }
 
 // selecting gives the policies that put a workload into default deny.
 func (a *applied) selecting(w *flow.Workload, d policy.Direction, denied bool) (out []*policy.Policy) {

@@ -14,18 +14,23 @@ import (
 
 func (a *app) policyExplainCommand() *cobra.Command {
 	var files []string
+	var asked string
 	cmd := &cobra.Command{
 		Use:   "explain WORKLOAD DESTINATION:PORT[/PROTOCOL]",
 		Short: "Say what becomes of a connection, and by which rule",
 		Long: `explain asks, for both ends that are on this host, what the policies that hold make
 of a connection, and names the rule that decides and the others that speak of it.
-DESTINATION is a workload, an address or a DNS name.`,
+DESTINATION is a workload, an address, a DNS name, or NAME=ADDRESS for a name that
+was answered with that address. With --dns it is a resolver, and is asked for that
+name.`,
 		Example: `  weir policy explain shop/web shop/db:3306
   weir policy explain shop/web 203.0.113.9:443
+  weir policy explain shop/web 192.0.2.53:53/UDP --dns api.payment.example
   weir policy explain shop/web db:3306 --file new.yaml   # as if these held too`,
 		Args: wantArgs(2, 2, "WORKLOAD and DESTINATION:PORT"),
 	}
 	fs := cmd.Flags()
+	fs.StringVar(&asked, "dns", "", "the DNS `name` that the destination, a resolver, is asked for: judge the question too")
 	fs.StringArrayVar(&files, "file", nil, "policies in this `file` hold too, and replace those of the same names; may be given again")
 	output := outputFlag(cmd)
 	a.cfg.clientFlags(fs)
@@ -34,6 +39,7 @@ DESTINATION is a workload, an address or a DNS name.`,
 		if err != nil {
 			return &usageError{err: err}
 		}
+		q.Asked = asked
 		v, err := a.policyView(ctx)
 		if err != nil {
 			return err

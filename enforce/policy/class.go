@@ -133,6 +133,11 @@ func (p *program) keys() map[string]bool {
 		for _, n := range st.named {
 			seen[portLabel+n.Name] = true
 		}
+		for _, one := range st.asked {
+			for _, n := range one.named {
+				seen[portLabel+n.Name] = true
+			}
+		}
 	}
 	for _, s := range p.subjects {
 		for _, r := range s.matcher.requirements {

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 )
@@ -11,7 +12,7 @@ import (
 type Limits struct {
 	Entries    int // of one Set; 16,384 when 0
 	Prefixes   int // 65,536 when 0
-	Names      int // 4,096 when 0
+	Names      int // of peers, and as many of questions; 4,096 when 0
 	Sets       int // 4,096 when 0
 	Identities int // of workloads; 16,384 when 0
 }
@@ -51,13 +52,18 @@ func compile(policies []*Policy, workloads []Workload, limits Limits) (*Tables, 
 		Workloads: make(map[uint64]WorkloadEntry, len(workloads)),
 		Rules:     p.rules,
 	}
-	for _, pattern := range keys(r.names) {
+	of, asked := p.patterns()
+	for _, pattern := range of {
 		t.Names = append(t.Names, Name{r.names[pattern], pattern})
+	}
+	for _, pattern := range asked {
+		t.Asked = append(t.Asked, Name{r.names[pattern], pattern})
 	}
 	r.fillPrefixes(t)
 	r.fillSets(t, limits)
 	r.bound("prefixes", len(t.Prefixes), limits.Prefixes)
 	r.bound("names", len(t.Names), limits.Names)
+	r.bound("names of questions", len(t.Asked), limits.Names)
 	r.bound("sets of rules", len(t.Sets), limits.Sets)
 	r.bound("identities of workloads", len(r.classes.all)-firstClass, limits.Identities)
 	if p.problems.Err() != nil {
@@ -209,32 +215,62 @@ func (r *resolution) signature(i int, t *table) string {
 
 // expand turns what is said to a class into entries.
 func (r *resolution) expand(i int, t *table, most int) Set {
-	e := expansion{rows: map[rowKey]row{}}
+	e := expansion{names: r.names, rows: map[rowKey]row{}}
 	for _, st := range t.statements {
 		for _, to := range st.targets {
-			for _, at := range st.l4 {
-				e.add(st, to.identity, at)
-			}
-			for _, n := range st.named {
-				for _, at := range r.namedPort(st, i, to, n) {
-					e.add(st, to.identity, at)
-				}
+			for at, asked := range r.covers(st, i, to) {
+				e.add(st, to.identity, at, asked)
 			}
 			if len(e.rows) > 4*most { // more than folding can make good
 				break
 			}
 		}
 	}
-	entries := e.entries()
-	if len(entries) > most {
+	s := e.set()
+	s.Ingress, s.Egress = t.posture[Ingress], t.posture[Egress]
+	size := len(s.Entries)
+	for _, q := range s.Questions {
+		size += len(q.Names)
+	}
+	if size > most {
 		who := "everyone whom no policy selects"
 		if m := r.classes.all[i].members; len(m) > 0 {
 			who = fmt.Sprintf("%q", r.workloads[m[0]].String())
 		}
 		r.problems = append(r.problems, Problem{Severity: Error, Text: fmt.Sprintf(
-			"the policies of %s need %d entries or more, and %d fit", who, len(entries), most)})
+			"the policies of %s need %d entries or more, and %d fit", who, size, most)})
 	}
-	return Set{Ingress: t.posture[Ingress], Egress: t.posture[Egress], Entries: entries}
+	return s
+}
+
+// covers gives what of protocols and ports a statement says to a class about a
+// peer, and for which questions alone; nil is for all.
+func (r *resolution) covers(st *statement, self int, to target) iter.Seq2[l4, *asked] {
+	return func(yield func(l4, *asked) bool) {
+		some := func(list []l4, named []Port, only *asked) bool {
+			for _, at := range list {
+				if !yield(at, only) {
+					return false
+				}
+			}
+			for _, n := range named {
+				for _, at := range r.namedPort(st, self, to, n) {
+					if !yield(at, only) {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		if !some(st.l4, st.named, nil) {
+			return
+		}
+		for i := range st.asked {
+			if one := &st.asked[i]; !some(one.l4, one.named, one) {
+				return
+			}
+		}
+	}
 }
 
 // namedPort gives the number of a named port: the server's label has it.

@@ -80,24 +80,47 @@ func drawPeers(t *rapid.T, egress bool, kinds []int) (p Peers) {
 	return p
 }
 
-var genPortRule = rapid.Custom(func(t *rapid.T) PortRule {
-	return PortRule{Ports: drawList(t, "ports", rapid.Custom(func(t *rapid.T) Port {
-		p := Port{Port: some(t, "port", somePorts), Protocol: some(t, "protocol", []Proto{"", ProtoAny, ProtoTCP, ProtoUDP, ProtoGRE})}
-		if p.Protocol == ProtoGRE {
-			p.Port = 0
-		} else if end := some(t, "end", somePorts); p.Port > 0 && end > p.Port {
-			p.End = end
+// drawDNS draws no rules, mostly. Those for every name come to the same.
+func drawDNS(t *rapid.T) *L7Rules {
+	if rapid.IntRange(0, 2).Draw(t, "dns") > 0 {
+		return nil
+	}
+	return &L7Rules{
+		DNS:    rapid.SliceOfN(rapid.SampledFrom(someFQDNs), 1, 2).Draw(t, "asked"),
+		Reject: some(t, "reject", []Reject{RejectDrop, RejectRefused, RejectNameError}),
+	}
+}
+
+func genPortRule(egress bool) *rapid.Generator[PortRule] {
+	return rapid.Custom(func(t *rapid.T) (r PortRule) {
+		if egress {
+			r.Rules = drawDNS(t)
 		}
-		return p
-	}))}
-})
+		r.Ports = drawList(t, "ports", rapid.Custom(func(t *rapid.T) Port {
+			p := Port{Port: some(t, "port", somePorts), Protocol: some(t, "protocol", []Proto{"", ProtoAny, ProtoTCP, ProtoUDP, ProtoGRE})}
+			switch end := some(t, "end", somePorts); {
+			case r.Rules != nil:
+				p.Port = max(p.Port, 1)
+				if p.Protocol == ProtoGRE {
+					p.Protocol = ProtoUDP
+				}
+			case p.Protocol == ProtoGRE:
+				p.Port = 0
+			case p.Port > 0 && end > p.Port:
+				p.End = end
+			}
+			return p
+		}))
+		return r
+	})
+}
 
 func genRule(egress bool) *rapid.Generator[RuleSpec] {
 	return rapid.Custom(func(t *rapid.T) RuleSpec {
 		r := RuleSpec{Peers: drawPeers(t, egress, []int{rapid.IntRange(0, 5).Draw(t, "kind")})}
 		switch rapid.IntRange(0, 3).Draw(t, "l4") {
 		case 0, 1:
-			r.Ports = drawList(t, "toPorts", genPortRule)
+			r.Ports = drawList(t, "toPorts", genPortRule(egress))
 		case 2:
 			r.ICMPs = drawList(t, "icmps", rapid.Custom(func(t *rapid.T) ICMPRule {
 				return ICMPRule{Fields: drawList(t, "fields", rapid.Custom(func(t *rapid.T) ICMPField {
@@ -117,7 +140,7 @@ var genPolicies = rapid.Custom(func(t *rapid.T) []*Policy {
 		out = append(out, p)
 		if rapid.IntRange(0, 3).Draw(t, "guard") == 0 {
 			kinds := []int{rapid.IntRange(1, 3).Draw(t, "kind"), some(t, "kind2", []int{1, 2, 5})}
-			p.Kind, p.Guard = KindGuard, &Guard{Mode: mode(), To: drawPeers(t, true, kinds), Ports: drawList(t, "ports", genPortRule), AllowedFrom: drawList(t, "from", genSelector)}
+			p.Kind, p.Guard = KindGuard, &Guard{Mode: mode(), To: drawPeers(t, true, kinds), Ports: drawList(t, "ports", genPortRule(true)), AllowedFrom: drawList(t, "from", genSelector)}
 			continue
 		}
 		s := Spec{Mode: mode()}
@@ -175,6 +198,12 @@ func drawQuery(t *rapid.T, workloads []Workload) Query {
 		} else {
 			q.PeerCgroup = w.Cgroup
 		}
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "question") {
+	case 0:
+		q.Asked = &Asking{Unread: true}
+	case 1, 2:
+		q.Asked = &Asking{Name: some(t, "asked", someNames)}
 	}
 	q.Names = rapid.SliceOfN(rapid.SampledFrom(someNames), 0, 2).Draw(t, "names")
 	return q

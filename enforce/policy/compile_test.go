@@ -26,7 +26,6 @@ func TestRequestsAreRefusedInEnforce(t *testing.T) {
 		"kafka":        {in("mode: enforce\n" + web + `egress: [{toPorts: [{ports: [{port: "1", protocol: TCP}], rules: {kafka: [{topic: a}]}}]}]`), "not enforceable yet: kafka rules"},
 		"grpc":         {in("mode: enforce\n" + web + `egress: [{toPorts: [{ports: [{port: "1", protocol: TCP}], rules: {grpc: [{service: a}]}}]}]`), "not enforceable yet: grpc rules"},
 		"server names": {in("mode: enforce\n" + web + `egress: [{toPorts: [{ports: [{port: "1", protocol: TCP}], serverNames: [a.com]}]}]`), "not enforceable yet: serverNames"},
-		"denied names": {in("mode: enforce\n" + web + `egressDeny: [{toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a.com}]}}]}]`), "dns rules that deny"},
 		"guard":        {guardOf("mode: enforce\ntoCIDR: [10.0.0.1]\ntoPorts: [{ports: [{port: 80, protocol: TCP}], rules: {http: [{}]}}]\nallowedFrom: []"), "not enforceable yet: http rules"},
 	} {
 		if tables, problems := Compile(parsed(t, tt.text), hostOf(), Limits{}); tables != nil || !strings.Contains(problems.Error(), tt.want) {
@@ -39,20 +38,6 @@ func TestDenialOfSomeRequestsIsNotOfAll(t *testing.T) {
 	tables, _ := Compile(parsed(t, in(web+"egress: [{toEntities: [all]}]\n"+`egressDeny: [{toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{method: PUT}]}}]}]`)), hostOf(), Limits{})
 	if o := tables.Decide(out(web1, db, tcp, 80)); o.Result != Forwarded {
 		t.Errorf("%+v", o)
-	}
-}
-
-func TestDNSRules(t *testing.T) {
-	text := in("mode: enforce\n" + web + `egress: [{toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a.com}]}}]}]`)
-	tables, problems := Compile(parsed(t, text), hostOf(), Limits{})
-	if tables == nil || !strings.Contains(problems.Error(), "warning: every name may be looked up") {
-		t.Error(problems)
-	}
-	if o := tables.Decide(out(web1, db, udp, 53)); o.Result != Forwarded {
-		t.Errorf("%+v", o)
-	}
-	if _, problems := Compile(parsed(t, strings.Replace(text, "matchName: a.com", "matchPattern: '*'", 1)), hostOf(), Limits{}); len(problems) != 0 {
-		t.Error(problems)
 	}
 }
 

@@ -14,6 +14,15 @@ type Query struct {
 	Names      []string   // names that Workload got Addr for as an answer; they count for Egress only
 	Protocol   uint8
 	Port       uint16 // of the server; the type for ICMP
+	// Asked is the question of DNS that the packet has for the other end; nil: it
+	// is the flow itself that is judged.
+	Asked *Asking
+}
+
+// Asking is a question of DNS.
+type Asking struct {
+	Name   string // that is asked for; its type does not matter
+	Unread bool   // it cannot be read as one plain question; then Name does not count
 }
 
 // Result is what becomes of a packet.
@@ -34,6 +43,9 @@ func (r Result) String() string { return [...]string{"forwarded", "audited", "de
 type Outcome struct {
 	Result            Result
 	Enforced, Audited Decision
+	// Reject is how a question that is Denied is answered. The flow that it comes by
+	// is not denied then.
+	Reject Reject
 }
 
 // Rule is the rule that the Result is by; 0 where no rule speaks.
@@ -59,22 +71,73 @@ func (t *Tables) Decide(q Query) Outcome {
 		posture = set.Egress
 	}
 	var enforced, audited said
-	for _, peer := range t.candidates(q) {
+	asked := t.asked(q.Asked)
+	reject := RejectDrop
+	peers, closed := t.candidates(q)
+	for i, peer := range peers {
 		e, ok := set.Lookup(q.Direction, peer, q.Protocol, q.Port)
 		if !ok {
 			continue
 		}
-		enforced.hear(e.Enforced)
-		audited.hear(e.Audited)
+		byName := i > 0 && peer != IdentityAny
+		hear := func(of, all Decision) {
+			if closed && byName {
+				of, all = of.denial(), all.denial()
+			}
+			enforced.hear(of)
+			audited.hear(all)
+		}
+		if q.Asked == nil || e.Questions == 0 {
+			hear(e.Enforced, e.Audited)
+			continue
+		}
+		questions := &set.Questions[e.Questions-1]
+		reject = max(reject, questions.Reject)
+		hear(questions.Enforced, questions.Audited)
+		for _, one := range questions.Names {
+			if slices.Contains(asked, one.Identity) {
+				hear(one.Enforced, one.Audited)
+			}
+		}
 	}
 	o := Outcome{Enforced: enforced.or(posture.Enforce), Audited: audited.or(posture.Audit)}
 	switch {
 	case o.Enforced.Verdict == Deny:
-		o.Result = Denied
+		o.Result, o.Reject = Denied, reject
 	case o.Audited.Verdict == Deny:
 		o.Result = Audited
 	}
+	if o.Reject != RejectDrop {
+		q.Asked = nil
+		if t.Decide(q).Result == Denied {
+			o.Reject = RejectDrop
+		}
+	}
 	return o
+}
+
+// denial is a decision as far as it denies.
+func (d Decision) denial() Decision {
+	if d.Verdict != Deny {
+		return Decision{}
+	}
+	return d
+}
+
+// asked gives the identities of a question.
+func (t *Tables) asked(a *Asking) (out []Identity) {
+	if a == nil {
+		return nil
+	}
+	if a.Unread {
+		return []Identity{IdentityUnread}
+	}
+	for _, n := range t.Asked {
+		if n.Matches(a.Name) {
+			out = append(out, n.Identity)
+		}
+	}
+	return out
 }
 
 func (s *said) hear(d Decision) {
@@ -95,8 +158,11 @@ func (s said) or(denies bool) Decision {
 	return d
 }
 
-func (t *Tables) candidates(q Query) []Identity {
-	out := []Identity{t.Peer(q.PeerCgroup, q.Addr)}
+// candidates are the identities of the other end: its own, then those of its names,
+// then everyone's. Of closed, names open nothing; their denials hold.
+func (t *Tables) candidates(q Query) (out []Identity, closed bool) {
+	peer := t.Peer(q.PeerCgroup, q.Addr)
+	out = []Identity{peer}
 	if q.Direction == Egress {
 		for _, n := range t.Names {
 			if slices.ContainsFunc(q.Names, n.Matches) {
@@ -104,7 +170,21 @@ func (t *Tables) candidates(q Query) []Identity {
 			}
 		}
 	}
-	return append(out, IdentityAny)
+	return append(out, IdentityAny), peer == IdentityHost || closedToNames(q.Addr)
+}
+
+// closedToNames tells whether an address is this machine, its link or nobody's:
+// whoever runs a name's servers must not open it.
+func closedToNames(a netip.Addr) bool {
+	a = a.Unmap()
+	switch {
+	case !a.IsValid():
+		return false
+	case a.Is4():
+		b := a.As4()
+		return b[0] == 0 || b[0] == 127 || b[0] >= 224 || a.IsLinkLocalUnicast()
+	}
+	return a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast()
 }
 
 // Peer gives a peer's identity: by its socket's cgroup, else (0) by its address.

@@ -29,7 +29,11 @@ func onPorts(ports []PortRule, icmps []ICMPRule) string {
 			parts = append(parts, p.String())
 		}
 		if r.Rules != nil {
-			parts = append(parts, "with "+r.Rules.protocol()+" rules")
+			if of := r.Rules.patterns(); len(of) > 0 {
+				parts = append(parts, "asking for "+short(of))
+			} else {
+				parts = append(parts, "with "+r.Rules.protocol()+" rules")
+			}
 		}
 		if len(r.ServerNames) > 0 {
 			parts = append(parts, "with server names "+strings.Join(r.ServerNames, ", "))

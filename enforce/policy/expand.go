@@ -12,12 +12,20 @@ type rowKey struct {
 	l4        l4
 }
 
-// row holds the first rules that speak of a rowKey: rules of policies in mode
-// enforce, and rules of any.
+// row holds what is said about a rowKey: by policies in mode enforce, and by any.
 type row struct {
-	enforced, audited said
+	enforced, audited heard
 }
 
+// heard holds the first rules that speak: of everything, and of the questions that
+// match a pattern.
+type heard struct {
+	said
+	asked  map[Identity]said
+	reject Reject
+}
+
+// said holds the first rules that allow and that deny; 0 is none.
 type said struct{ allow, deny RuleID }
 
 func (s *said) add(id RuleID, deny bool) {
@@ -52,15 +60,16 @@ func (s said) decision() Decision {
 
 // expansion collects the rows of one Set.
 type expansion struct {
-	rows map[rowKey]row
+	names map[string]Identity
+	rows  map[rowKey]row
 }
 
-func (e *expansion) add(st *statement, peer Identity, at l4) {
+func (e *expansion) add(st *statement, peer Identity, at l4, only *asked) {
 	k := rowKey{st.direction, peer, at}
 	r := e.rows[k]
-	r.audited.add(st.id, st.deny)
+	r.audited.hear(st, only, e.names)
 	if st.enforce {
-		r.enforced.add(st.id, st.deny)
+		r.enforced.hear(st, only, e.names)
 	}
 	e.rows[k] = r
 }
@@ -81,38 +90,39 @@ func (k rowKey) broader(yield func(rowKey) bool) {
 	}
 }
 
-// entries folds into each row what broader rows of the same peer say, since the
+// set folds into each row what broader rows of the same peer say, since the
 // kernel looks at the most specific one alone. A row that says no more than the
 // nearest broader one is left out.
-func (e *expansion) entries() []Entry {
+func (e *expansion) set() (s Set) {
 	folded := make(map[rowKey]Entry, len(e.rows))
+	questions := interned{at: map[string]int{}}
 	for k, r := range e.rows {
 		for b := range k.broader {
 			if o, ok := e.rows[b]; ok {
-				r.audited.merge(o.audited)
-				r.enforced.merge(o.enforced)
+				r.audited.merge(&o.audited)
+				r.enforced.merge(&o.enforced)
 			}
 		}
 		folded[k] = Entry{
 			Direction: k.direction, Peer: k.peer, Protocol: k.l4.protocol, Port: k.l4.port, PortBits: k.l4.bits,
-			Enforced: r.enforced.decision(), Audited: r.audited.decision(),
+			Enforced: r.enforced.connection(), Audited: r.audited.connection(), Questions: questions.number(r.questions()),
 		}
 	}
-	out := make([]Entry, 0, len(folded))
 	for k, one := range folded {
 		redundant := false
 		for b := range k.broader {
 			if o, ok := folded[b]; ok {
-				redundant = o.Enforced == one.Enforced && o.Audited == one.Audited
+				redundant = o.Enforced == one.Enforced && o.Audited == one.Audited && o.Questions == one.Questions
 				break
 			}
 		}
 		if !redundant {
-			out = append(out, one)
+			s.Entries = append(s.Entries, one)
 		}
 	}
-	slices.SortFunc(out, compareEntry)
-	return out
+	slices.SortFunc(s.Entries, compareEntry)
+	s.Questions = questions.inOrderOf(s.Entries)
+	return s
 }
 
 // compareEntry orders by what an entry is about, the broader before the narrower.

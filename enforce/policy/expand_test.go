@@ -37,10 +37,10 @@ func TestMoreSpecificEntryHoldsWhatBroaderOnesSay(t *testing.T) {
 		for i := range all {
 			all[i].st.id = RuleID(i + 1)
 			for _, b := range blocks(all[i].first, all[i].last) {
-				e.add(&all[i].st, 300, l4{all[i].protocol, b})
+				e.add(&all[i].st, 300, l4{all[i].protocol, b}, nil)
 			}
 		}
-		set := Set{Entries: e.entries()}
+		set := e.set()
 		for _, protocol := range []uint8{6, 17, 1} {
 			for port := range uint16(45) {
 				var enforced, audited said

@@ -12,9 +12,10 @@ import (
 // Question asks what becomes of a connection.
 type Question struct {
 	From     string // a workload: "name" or "namespace/name"
-	To       string // a workload, an address or a DNS name
+	To       string // a workload, an address, a DNS name, or "name=address" for one that was answered so
 	Protocol Proto  // TCP when empty
 	Port     uint16
+	Asked    string // the DNS name that To is asked for, as a resolver; empty: the connection is meant
 }
 
 // ParseQuestion reads what stands behind `policy explain`: a workload, and
@@ -90,8 +91,23 @@ func Explain(policies []*Policy, workloads []Workload, q Question) (Explanation,
 	if err != nil {
 		return e, err
 	}
+	if q.Asked != "" {
+		if !validFQDN(strings.ToLower(strings.TrimSuffix(q.Asked, "."))) {
+			return e, fmt.Errorf("%q is no DNS name that rules could speak of", q.Asked)
+		}
+		ask.Asked = &Asking{Name: q.Asked}
+	}
 	peer := q.To
+	destination, answered, isAnswer := strings.Cut(q.To, "=")
+	if isAnswer {
+		if ask.Addr, err = netip.ParseAddr(strings.Trim(answered, "[]")); err != nil {
+			return e, fmt.Errorf("destination %q: behind \"=\" stands the address that the name was answered with", q.To)
+		}
+		ask.Names = []string{destination}
+		to = r.owner(ask.Addr)
+	}
 	switch addr, bad := netip.ParseAddr(q.To); {
+	case isAnswer && validFQDN(strings.ToLower(destination)):
 	case to >= 0:
 		ask.PeerCgroup = workloads[to].Cgroup
 	case bad == nil:
@@ -116,7 +132,7 @@ func Explain(policies []*Policy, workloads []Workload, q Question) (Explanation,
 func (e *Explanation) add(t *Tables, r *resolution, workload int, q Query, peer string) {
 	one := EndExplanation{Direction: q.Direction, Workload: r.workloads[workload].String(), Peer: peer, Outcome: t.Decide(q)}
 	one.Decides = t.Rule(one.Outcome.Rule())
-	candidates := t.candidates(q)
+	candidates, _ := t.candidates(q)
 	class := r.classOf(workload)
 	for _, st := range r.applied(class) {
 		if st.direction == q.Direction && r.speaks(st, class, candidates, q) {
@@ -124,7 +140,7 @@ func (e *Explanation) add(t *Tables, r *resolution, workload int, q Query, peer 
 		}
 	}
 	one.Selecting = r.selecting(class, q.Direction)
-	one.Reason = one.reason()
+	one.Reason = one.reason(q.Asked)
 	e.Result = max(e.Result, one.Outcome.Result)
 	e.Ends = append(e.Ends, one)
 }
@@ -161,18 +177,21 @@ func (r *resolution) speaks(st *statement, class int, candidates []Identity, q Q
 		if !slices.Contains(candidates, to.identity) {
 			continue
 		}
-		covers := st.l4
-		for _, n := range st.named {
-			covers = append(slices.Clone(covers), r.namedPort(st, class, to, n)...)
-		}
 		exact := rowKey{l4: l4{q.Protocol, block{q.Port, 16}}}
-		if slices.Contains(covers, exact.l4) {
-			return true
-		}
-		for b := range exact.broader {
-			if slices.Contains(covers, b.l4) {
+		for at := range r.covers(st, class, to) {
+			if at == exact.l4 || within(exact, at) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// within tells whether a wider block of protocols and ports covers a key.
+func within(k rowKey, wide l4) bool {
+	for b := range k.broader {
+		if b.l4 == wide {
+			return true
 		}
 	}
 	return false
@@ -188,11 +207,13 @@ func (r *resolution) selecting(class int, d Direction) (out []string) {
 	return slices.Compact(out)
 }
 
-func (e *EndExplanation) reason() string {
+func (e *EndExplanation) reason(asked *Asking) string {
 	because := func(d Decision) string {
 		switch {
 		case d.Rule != 0:
 			return e.Decides.String()
+		case d.Verdict == Deny && asked != nil:
+			return fmt.Sprintf("no rule allows to ask for %s, and %s denies the rest", asked.Name, strings.Join(e.Selecting, ", "))
 		case d.Verdict == Deny:
 			return "no rule allows it, and " + strings.Join(e.Selecting, ", ") + " denies the rest"
 		}
@@ -200,6 +221,12 @@ func (e *EndExplanation) reason() string {
 	}
 	switch e.Outcome.Result {
 	case Denied:
+		switch e.Outcome.Reject {
+		case RejectRefused:
+			return because(e.Outcome.Enforced) + "; it is answered with REFUSED"
+		case RejectNameError:
+			return because(e.Outcome.Enforced) + "; it is answered with NXDOMAIN"
+		}
 		return because(e.Outcome.Enforced)
 	case Audited:
 		return "passes, but would not in mode enforce: " + because(e.Outcome.Audited)
@@ -221,7 +248,11 @@ func (r Rule) String() string {
 // String is the explanation as `weir policy explain` prints it.
 func (e Explanation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s:%d/%s: %s\n", e.Question.From, e.Question.To, e.Question.Port, e.Question.Protocol, e.Result)
+	what := ""
+	if e.Question.Asked != "" {
+		what = ", asking for " + e.Question.Asked
+	}
+	fmt.Fprintf(&b, "%s → %s:%d/%s%s: %s\n", e.Question.From, e.Question.To, e.Question.Port, e.Question.Protocol, what, e.Result)
 	for _, one := range e.Ends {
 		fmt.Fprintf(&b, "\n%s of %q, peer %q: %s\n  %s\n", one.Direction, one.Workload, one.Peer, one.Outcome.Result, one.Reason)
 		if at := one.Decides.Pos.String(); at != "" {

@@ -7,10 +7,10 @@ import (
 
 func TestParseQuestion(t *testing.T) {
 	for in, want := range map[string]Question{
-		"db:3306":                {"w", "db", ProtoTCP, 3306},
-		"shop/db:53/udp":         {"w", "shop/db", ProtoUDP, 53},
-		"[2001:db8::1]:80":       {"w", "2001:db8::1", ProtoTCP, 80},
-		"a.example.com:443/SCTP": {"w", "a.example.com", ProtoSCTP, 443},
+		"db:3306":                {From: "w", To: "db", Protocol: ProtoTCP, Port: 3306},
+		"shop/db:53/udp":         {From: "w", To: "shop/db", Protocol: ProtoUDP, Port: 53},
+		"[2001:db8::1]:80":       {From: "w", To: "2001:db8::1", Protocol: ProtoTCP, Port: 80},
+		"a.example.com:443/SCTP": {From: "w", To: "a.example.com", Protocol: ProtoSCTP, Port: 443},
 	} {
 		if got, err := ParseQuestion("w", in); err != nil || got != want {
 			t.Errorf("%s: %+v %v", in, got, err)

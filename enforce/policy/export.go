@@ -129,6 +129,11 @@ func (e *exporter) ciliumRule(r *RuleSpec, deny bool) {
 	}
 	var ports []PortRule
 	for _, one := range r.Ports {
+		if one.Rules != nil && one.Rules.Reject != RejectDrop {
+			e.warn(one.Pos, "dnsRejectResponseCode: Cilium has it for the whole agent (dnsProxy.dnsRejectResponseCode: %s)", one.Rules.Reject)
+			rules := *one.Rules
+			rules.Reject, one.Rules = RejectDrop, &rules
+		}
 		if one.Rules != nil {
 			switch {
 			case deny:

@@ -14,8 +14,11 @@ func (d *decoder) l7Rules(n *yaml.Node) *L7Rules {
 		return func(v *yaml.Node) { kinds++; read(v) }
 	}
 	d.object(n, "rules", fields{
-		"http":    kind(func(v *yaml.Node) { r.HTTP = list(d, v, "http", d.httpRule) }),
-		"dns":     kind(func(v *yaml.Node) { r.DNS = list(d, v, "dns", d.fqdn) }),
+		"http": kind(func(v *yaml.Node) { r.HTTP = list(d, v, "http", d.httpRule) }),
+		"dns":  kind(func(v *yaml.Node) { r.DNS = list(d, v, "dns", d.fqdn) }),
+		"dnsRejectResponseCode": func(v *yaml.Node) {
+			r.Reject = word(d, v, "dnsRejectResponseCode", RejectRefused, RejectNameError)
+		},
 		"kafka":   kind(func(v *yaml.Node) { r.Kafka = list(d, v, "kafka", d.kafkaRule) }),
 		"grpc":    kind(func(v *yaml.Node) { r.GRPC = list(d, v, "grpc", d.grpcRule) }),
 		"l7proto": kind(func(v *yaml.Node) { r.L7Proto = d.text(v, "l7proto") }),
@@ -25,6 +28,9 @@ func (d *decoder) l7Rules(n *yaml.Node) *L7Rules {
 	}, nil)
 	if kinds > 1 {
 		d.errorf(n, "rules are of one protocol: write one element of toPorts for each")
+	}
+	if r.Reject != RejectDrop && len(r.DNS) == 0 {
+		d.errorf(n, "dnsRejectResponseCode needs dns rules")
 	}
 	if r.L7 != nil && r.L7Proto == "" {
 		d.errorf(n, "l7 needs l7proto")

@@ -163,6 +163,7 @@ func (r *L7Rules) node() *yaml.Node {
 				})).node
 		})).
 		put("dns", someNode(r.DNS, fqdnNode)).
+		text("dnsRejectResponseCode", string(r.Reject)).
 		put("kafka", someNode(r.Kafka, func(k KafkaRule) *yaml.Node {
 			return newObject().text("role", k.Role).text("apiKey", k.APIKey).text("apiVersion", k.APIVersion).
 				text("clientID", k.ClientID).text("topic", k.Topic).node

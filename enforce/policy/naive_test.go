@@ -79,10 +79,10 @@ func (n *naive) denies(self *Workload, peer end, q Query, enforcedOnly bool) boo
 				posture = true
 			}
 			for j := range allows {
-				allowed = allowed || n.rule(&allows[j], p.Namespace, self, peer, q)
+				allowed = allowed || n.rule(&allows[j], p.Namespace, self, peer, n.opens(peer, q), false)
 			}
 			for j := range denies {
-				denied = denied || n.rule(&denies[j], p.Namespace, self, peer, q)
+				denied = denied || n.rule(&denies[j], p.Namespace, self, peer, q, true)
 			}
 		}
 	}
@@ -148,13 +148,13 @@ func (n *naive) peerSelected(s *Selector, namespace string, w *Workload) bool {
 	return w != nil && (!w.Host || namesHost(s)) && (namespace == "" || w.Namespace == namespace) && hasLabels(s, w)
 }
 
-func (n *naive) rule(r *RuleSpec, namespace string, self *Workload, peer end, q Query) bool {
+func (n *naive) rule(r *RuleSpec, namespace string, self *Workload, peer end, q Query, deny bool) bool {
 	l4 := len(r.Ports)+len(r.ICMPs) == 0
 	p := &r.Peers
 	if p.Endpoints == nil && p.CIDRs == nil && p.CIDRSets == nil && p.Entities == nil && p.FQDNs == nil {
-		return !l4 && n.ports(r.Ports, r.ICMPs, self, peer, q)
+		return !l4 && n.ports(r.Ports, r.ICMPs, q, deny)
 	}
-	return (l4 || n.ports(r.Ports, r.ICMPs, self, peer, q)) && n.peers(p, namespace, peer, q, false)
+	return (l4 || n.ports(r.Ports, r.ICMPs, q, deny)) && n.peers(p, namespace, peer, q, false)
 }
 
 func (n *naive) peers(p *Peers, namespace string, peer end, q Query, local bool) bool {
@@ -203,12 +203,36 @@ func (n *naive) peers(p *Peers, namespace string, peer end, q Query, local bool)
 	return false
 }
 
-func (n *naive) ports(ports []PortRule, icmps []ICMPRule, self *Workload, peer end, q Query) bool {
+// opens is a query without the names that open nothing.
+func (n *naive) opens(peer end, q Query) Query {
+	if peer.workload != nil && peer.workload.Host && peer.workload.Labels["systemd:unit"] == "" {
+		q.Names = nil
+	}
+	return q
+}
+
+// asks tells whether a rule with patterns speaks of a question, or, without one, of
+// the connection.
+func (r *PortRule) asks(q Query, deny bool) bool {
+	switch {
+	case r.Rules == nil:
+		return true
+	case q.Direction == Ingress: // a Guard's: questions are judged where they are asked
+		return false
+	case q.Asked == nil:
+		return !deny
+	case q.Asked.Unread:
+		return deny
+	}
+	return slices.ContainsFunc(r.Rules.DNS, func(f FQDN) bool { return Name{Pattern: f.Name + f.Pattern}.Matches(q.Asked.Name) })
+}
+
+func (n *naive) ports(ports []PortRule, icmps []ICMPRule, q Query, deny bool) bool {
 	for _, r := range ports {
 		for _, p := range r.Ports {
 			is := slices.Contains(map[Proto][]uint8{"": {6, 17, 132}, ProtoAny: {6, 17, 132}, ProtoTCP: {6}, ProtoUDP: {17}, ProtoSCTP: {132}, ProtoGRE: {47}}[p.Protocol], q.Protocol)
 			last := max(p.End, p.Port)
-			if is && ((p.Port == 0 && p.End == 0) || (p.Port <= q.Port && q.Port <= last)) {
+			if is && r.asks(q, deny) && ((p.Port == 0 && p.End == 0) || (p.Port <= q.Port && q.Port <= last)) {
 				return true
 			}
 		}
@@ -225,20 +249,16 @@ func (n *naive) ports(ports []PortRule, icmps []ICMPRule, self *Workload, peer e
 
 func (n *naive) guard(p *Policy, self *Workload, peer end, q Query) (allow, deny bool) {
 	g := p.Guard
-	if len(g.Ports) > 0 && !n.ports(g.Ports, nil, self, peer, q) {
-		return false, false
-	}
+	speaks := func(deny bool) bool { return len(g.Ports) == 0 || n.ports(g.Ports, nil, q, deny) }
 	among := func(w *Workload) bool {
 		return slices.ContainsFunc(g.AllowedFrom, func(s Selector) bool { return n.peerSelected(&s, p.Namespace, w) })
 	}
 	if q.Direction == Egress {
-		if !n.peers(&g.To, p.Namespace, peer, q, true) {
-			return false, false
-		}
-		return among(self), !among(self)
+		return among(self) && speaks(false) && n.peers(&g.To, p.Namespace, peer, n.opens(peer, q), true),
+			!among(self) && speaks(true) && n.peers(&g.To, p.Namespace, peer, q, true)
 	}
 	if self == nil || !n.peers(&g.To, p.Namespace, end{workload: self}, Query{}, true) {
 		return false, false
 	}
-	return among(peer.workload), !among(peer.workload)
+	return among(peer.workload) && speaks(false), !among(peer.workload) && speaks(true)
 }

@@ -96,6 +96,8 @@ func TestParseErrors(t *testing.T) {
 		"empty l7":            {in(rule + `toPorts: [{ports: [{port: "1", protocol: TCP}], rules: {http: []}}]`), "rules without any rule"},
 		"l7 for udp":          {in(rule + `toPorts: [{ports: [{port: "1", protocol: UDP}], rules: {http: [{}]}}]`), "are for TCP"},
 		"l7 on every port":    {in(rule + `toPorts: [{ports: [{port: "0", protocol: TCP}], rules: {http: [{}]}}]`), "rules need a port"},
+		"reject without dns":  {in(rule + `toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{}], dnsRejectResponseCode: refused}}]`), "dnsRejectResponseCode needs dns rules"},
+		"unknown reject":      {in(rule + `toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a.b}], dnsRejectResponseCode: refuse}}]`), `unknown dnsRejectResponseCode "refuse"; did you mean "refused"?`},
 		"dns range":           {in(rule + `toPorts: [{ports: [{port: "1", endPort: 3}], rules: {dns: [{matchName: a.b}]}}]`), "dns rules need single ports"},
 		"dns at ingress":      {in("endpointSelector: {}\ningress:\n- " + `toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchName: a.b}]}}]`), "not allowed in ingress"},
 		"regex":               {in(rule + `toPorts: [{ports: [{port: "1", protocol: TCP}], rules: {http: [{path: "("}]}}]`), "path is no regular expression"},

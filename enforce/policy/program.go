@@ -22,6 +22,7 @@ type statement struct {
 	rest  bool   // whom the peers do not name: a Guard's denial at its destination
 	l4    []l4
 	named []Port
+	asked []asked
 
 	targets []target // what peers come to; see resolve.go
 }
@@ -30,6 +31,15 @@ type statement struct {
 type l4 struct {
 	protocol uint8
 	block
+}
+
+// asked are ports at which a statement speaks of questions of DNS, and of those for
+// some names alone.
+type asked struct {
+	l4       []l4
+	named    []Port
+	patterns []string // in order, each once
+	reject   Reject
 }
 
 // A subject is a Spec, ready to be given to the workloads that it selects.
@@ -142,12 +152,18 @@ func (p *program) ports(st *statement, ports []PortRule, icmps []ICMPRule) {
 		if p.requests(st, &ports[i]) {
 			continue
 		}
+		to, named := &st.l4, &st.named
+		if rules := ports[i].Rules; rules != nil && !rules.everyName() {
+			st.asked = append(st.asked, asked{patterns: rules.patterns(), reject: rules.Reject})
+			one := &st.asked[len(st.asked)-1]
+			to, named = &one.l4, &one.named
+		}
 		for _, port := range ports[i].Ports {
 			if port.Name != "" {
-				st.named = append(st.named, port)
+				*named = append(*named, port)
 				continue
 			}
-			st.l4 = append(st.l4, port.l4(0)...)
+			*to = append(*to, port.l4(0)...)
 		}
 	}
 	for _, r := range icmps {
@@ -171,9 +187,9 @@ func (p Port) l4(named uint16) (out []l4) {
 	return out
 }
 
-// requests tells of rules for requests, none of which is judged yet, and
-// whether the ports must be left out for them: a denial of some requests would
-// become one of all.
+// requests tells of rules for requests that are not judged yet, and whether the
+// ports must be left out for them: a denial of some requests would become one of
+// all.
 func (p *program) requests(st *statement, r *PortRule) (leaveOut bool) {
 	severity := Warning
 	if st.enforce {
@@ -183,18 +199,27 @@ func (p *program) requests(st *statement, r *PortRule) (leaveOut bool) {
 		p.problem(severity, st.policy, r.Pos, "not enforceable yet: serverNames")
 		leaveOut = st.deny
 	}
-	switch {
-	case r.Rules == nil:
-	case len(r.Rules.DNS) == 0:
+	if r.Rules != nil && len(r.Rules.DNS) == 0 {
 		p.problem(severity, st.policy, r.Pos, "not enforceable yet: %s rules", r.Rules.protocol())
 		leaveOut = st.deny
-	case st.deny:
-		p.problem(severity, st.policy, r.Pos, "not enforceable yet: dns rules that deny")
-		leaveOut = true
-	case !slices.ContainsFunc(r.Rules.DNS, func(f FQDN) bool { return strings.Trim(f.Pattern, "*") == "" && f.Pattern != "" }):
-		p.problem(Warning, st.policy, r.Pos, "every name may be looked up: which one is asked for is not judged yet")
 	}
 	return leaveOut
+}
+
+// everyName tells whether the rules leave no question of DNS out. Rules of other
+// protocols do not speak of any.
+func (r *L7Rules) everyName() bool {
+	return len(r.DNS) == 0 || slices.ContainsFunc(r.DNS, func(f FQDN) bool { return f.Pattern != "" && strings.Trim(f.Pattern, "*") == "" })
+}
+
+// patterns are those of the dns rules, in order, each once.
+func (r *L7Rules) patterns() []string {
+	out := make([]string, len(r.DNS))
+	for i, f := range r.DNS {
+		out[i] = f.pattern()
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (p *program) guard(policy *Policy) {
@@ -216,6 +241,9 @@ func (p *program) guard(policy *Policy) {
 	as := func(id RuleID, isDeny bool, direction Direction) *statement {
 		st := base
 		st.id, st.deny, st.direction = id, isDeny, direction
+		if direction == Ingress {
+			st.asked = nil // questions are judged where they are asked
+		}
 		return &st
 	}
 	w.deny, w.allow = as(deny, true, Egress), as(allow, false, Egress)

@@ -17,12 +17,15 @@ type resolution struct {
 	workloads []Workload
 	classes   *classes
 	prefixes  *prefixes
-	names     map[string]Identity
+	names     map[string]Identity // by pattern: of addresses, and of questions
 }
 
 func newResolution(p *program, workloads []Workload) *resolution {
 	r := &resolution{program: p, workloads: workloads, classes: newClasses(p, workloads), prefixes: newPrefixes(p)}
-	r.names = allocate("name", p.patterns())
+	of, asked := p.patterns()
+	all := append(of, asked...)
+	slices.Sort(all)
+	r.names = allocate("name", slices.Compact(all))
 	for _, st := range p.statements() {
 		st.targets = r.targets(st)
 		slices.SortFunc(st.targets, func(a, b target) int { return int(int64(a.identity) - int64(b.identity)) })
@@ -42,22 +45,28 @@ func (p *program) statements() (out []*statement) {
 	return out
 }
 
-// patterns are the DNS patterns of all statements, in order, each once.
-func (p *program) patterns() []string {
-	seen := map[string]bool{}
+// patterns are the DNS patterns of all statements, in order, each once: those of
+// peers, and those of questions.
+func (p *program) patterns() (of, asked []string) {
+	peers, questions := map[string]bool{}, map[string]bool{}
 	for _, st := range p.statements() {
 		if st.peers != nil {
 			for _, f := range st.peers.FQDNs {
-				seen[f.pattern()] = true
+				peers[f.pattern()] = true
+			}
+		}
+		for _, one := range st.asked {
+			for _, pattern := range one.patterns {
+				questions[pattern] = true
 			}
 		}
 	}
-	return keys(seen)
+	return keys(peers), keys(questions)
 }
 
 // targets gives the peers of a statement as identities. They may be there twice.
 func (r *resolution) targets(st *statement) (out []target) {
-	if len(st.l4)+len(st.named) == 0 {
+	if len(st.l4)+len(st.named)+len(st.asked) == 0 {
 		return nil
 	}
 	if st.peers == nil {

@@ -194,10 +194,33 @@ type ICMPField struct {
 type L7Rules struct {
 	HTTP    []HTTPRule
 	DNS     []FQDN
+	Reject  Reject // dnsRejectResponseCode, weir's own: what the asker of another name hears
 	Kafka   []KafkaRule
 	GRPC    []GRPCRule          // weir's own
 	L7Proto string              // l7proto: another parser's name
 	L7      []map[string]string // l7: that parser's rules
+}
+
+// Reject says what becomes of a question that dns rules refuse. The values beside
+// the default are Cilium's, which has them for a whole agent.
+type Reject string
+
+// RejectDrop lets the sending fail. The others answer in the resolver's name.
+const (
+	RejectDrop      Reject = ""
+	RejectNameError Reject = "nameError" // NXDOMAIN
+	RejectRefused   Reject = "refused"   // REFUSED
+)
+
+// Code is the response code (RFC 1035, section 4.1.1), 0 for none.
+func (r Reject) Code() uint8 {
+	switch r {
+	case RejectNameError:
+		return 3
+	case RejectRefused:
+		return 5
+	}
+	return 0
 }
 
 // HTTPRule matches requests. Path, Method and Host are extended regular

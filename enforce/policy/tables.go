@@ -31,6 +31,8 @@ type Tables struct {
 	Prefixes map[netip.Prefix]Identity
 	// Names are the DNS patterns that rules speak of, each once.
 	Names []Name
+	// Asked are the DNS patterns that rules about questions speak of, each once.
+	Asked []Name
 	// Rules tells what a RuleID stands for: RuleID 1 is Rules[0].
 	Rules []Rule
 }
@@ -42,8 +44,9 @@ type WorkloadEntry struct {
 	Set      int
 }
 
-// Name is a DNS pattern: an address that a workload got as the answer to a name
-// that it matches has Identity beside its own, for that workload.
+// Name is a DNS pattern. In Tables.Names: an address that a workload got as the
+// answer to a name that it matches has Identity beside its own, for that workload.
+// In Tables.Asked: a question for a name that it matches has Identity.
 type Name struct {
 	Identity Identity
 	Pattern  string // as in FQDN: a plain name, or with "*"
@@ -59,7 +62,26 @@ type Posture struct {
 type Set struct {
 	Ingress, Egress Posture
 	Entries         []Entry // sorted; no two with the same key
+	Questions       []Questions
 }
+
+// Questions is what rules say about the questions of DNS that an Entry's peer is
+// asked at its port.
+type Questions struct {
+	Enforced, Audited Decision // of every question
+	Names             []Asked  // what is said of some besides, by identity
+	Reject            Reject   // of those that are denied
+}
+
+// Asked is what rules say about the questions with one identity.
+type Asked struct {
+	Identity          Identity // of Tables.Asked; IdentityUnread
+	Enforced, Audited Decision
+}
+
+// IdentityUnread is, among the identities of questions, that of what cannot be read
+// as one: all that is denied of any name is denied of it.
+const IdentityUnread Identity = 0
 
 // Direction is seen from the workload that a Set belongs to.
 type Direction uint8
@@ -87,6 +109,9 @@ type Entry struct {
 	PortBits  uint8    // how many leading bits of Port count: 16 one port, 0 all
 	Enforced  Decision // by the policies in mode enforce alone
 	Audited   Decision // by all policies
+	// Questions, where it is not 0, counts Set.Questions from 1: each question is
+	// judged besides, by that and not by Enforced and Audited.
+	Questions int
 }
 
 // Verdict is what a rule, or a whole look-up, says.
