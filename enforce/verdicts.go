@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -35,6 +36,9 @@ func (m *Manager) event(v *kernel.Verdict) flow.Event {
 		Cgroup: v.Cgroup, PeerCgroup: v.PeerCgroup, Ingress: v.Direction == policy.Ingress, Denied: v.Denied,
 		Protocol: flow.Protocol(v.Protocol), Remote: v.Peer, Port: v.Port, PID: v.PID, Comm: flow.Comm(v.Comm), Count: v.Count,
 	}
+	if v.Asked {
+		j.Asked = cmp.Or(v.Name, "?")
+	}
 	w := m.cfg.Workloads.Workload(v.Cgroup)
 	j.Local = localEnd(w, v)
 	if rule := m.applied.rule(v.Rule); rule.Policy != "" {
@@ -48,6 +52,9 @@ func (m *Manager) event(v *kernel.Verdict) flow.Event {
 	peer := v.Peer.Addr().String()
 	if v.PeerCgroup != 0 {
 		peer = m.cfg.Workloads.Workload(v.PeerCgroup).String()
+	}
+	if j.Asked != "" {
+		peer += ", asked for " + j.Asked
 	}
 	m.tallies.add(j, w.String(), peer, now)
 	return flow.Event{Kind: flow.KindVerdict, Time: now.UnixNano(), Judged: j}

@@ -5,10 +5,10 @@
  * is refused where it is asked for. The maps are those of enforce.bpf.c.
  */
 #include "device_inbound.h"
+#include "device_turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define LOOPBACK_DEVICE 1 /* include/net/flow.h, LOOPBACK_IFINDEX */
 #define NO_CGROUP (~0ull) /* a peer whom nobody knows */
 
 const enum ruling ruling_type __attribute__((unused));
@@ -70,12 +70,24 @@ static __always_inline void judge_frame(const struct frame *f, struct question *
 	q->remote_port = f->destination.port;
 	q->port = q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6 ? f->icmp_type : f->destination.port;
 	__builtin_memcpy(q->addr, f->destination.addr, 16);
-	if (!nobodys(f, device))
+	if (!nobodys(f, device)) {
 		judge(q, a);
-	else if (f->kind == FRAME_ARP) /* the address that is claimed */
+		if (a->asks && a->verdict != VERDICT_DENIED)
+			judge_unread(q, a);
+	} else if (f->kind == FRAME_ARP) /* the address that is claimed */
 		__builtin_memcpy(q->addr, f->source.addr, 16);
 	if (f->kind == FRAME_ENDLESS)
 		refuse_unread(q, a);
+}
+
+/* Packets of inet sockets were judged in the IP stack. Some are to be answered here. */
+static __always_inline int judged(struct __sk_buff *skb, bool ether)
+{
+	struct regime *r = the_regime();
+
+	if (!r || !r->mark || (skb->mark & ~TURN_CODE) != r->mark)
+		return TC_ACT_UNSPEC;
+	return turn_round(skb, r, ether);
 }
 
 /* Frames of inet sockets were judged in the IP stack, those of no socket are not a workload's. */
@@ -89,8 +101,10 @@ static __always_inline int frame(struct __sk_buff *skb, bool ether, bool far)
 	if (!sk)
 		return TC_ACT_UNSPEC;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->family == AF_INET || sk->family == AF_INET6)
+	if (!sk)
 		return TC_ACT_UNSPEC;
+	if (sk->family == AF_INET || sk->family == AF_INET6)
+		return far ? TC_ACT_UNSPEC : judged(skb, ether);
 	q.cgroup = bpf_skb_cgroup_id(skb);
 	read_frame(skb, &f, ether);
 	judge_frame(&f, &q, &a, skb->ifindex);
@@ -141,6 +155,13 @@ SEC("tc")
 int device_inbound(struct __sk_buff *skb)
 {
 	return inbound(skb);
+}
+
+/* tcx/ingress or clsact, of lo, in namespaces of workloads whose refused questions are answered. */
+SEC("tc")
+int device_turned(struct __sk_buff *skb)
+{
+	return arrive_turned(skb);
 }
 
 /* PACKET_QDISC_BYPASS and AF_XDP go past the device's hook too. */

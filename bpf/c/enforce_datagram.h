@@ -46,9 +46,9 @@ __attribute__((noinline)) int read_datagram(struct __sk_buff *skb, struct datagr
 	return 0;
 }
 
-/* Judges a conversation that `role` began, or that nobody began yet. */
-static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram *d, const struct party *p,
-				     const struct endpoint *peer, bool egress, u8 role, u32 since)
+/* Judges a conversation that `role` began, or that nobody began yet: its role, since and verdict. */
+static __always_inline void judge_talk(struct bpf_sock *sk, const struct datagram *d, const struct party *p,
+				       const struct endpoint *peer, bool egress, struct talk *t)
 {
 	u16 local = egress ? d->source.port : d->destination.port;
 	struct question q = {};
@@ -59,8 +59,8 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 	q.protocol = d->h.protocol;
 	q.local_port = local;
 	q.remote_port = peer->port;
-	q.since = since;
-	if (role == PARTY_SERVER) {
+	q.since = t->since;
+	if (t->role == PARTY_SERVER) {
 		q.direction = DIRECTION_INGRESS;
 		q.port = is_icmp(q.protocol) ? d->icmp_type : local;
 		q.peer_cgroup = whose_datagram(peer);
@@ -78,17 +78,48 @@ static __always_inline u8 judge_talk(struct bpf_sock *sk, const struct datagram 
 		refuse_unread(&q, &a);
 	if (a.verdict == VERDICT_DENIED || a.verdict == VERDICT_AUDITED)
 		tell(&q, &a);
-	return a.verdict;
+	t->verdict = a.verdict;
+	t->asks = a.asks;
 }
 
-static __noinline int converse(struct __sk_buff *skb, struct bpf_sock *sk, u64 generation, bool egress, bool notes)
+/* What a packet is to be asked for besides, when it may pass. */
+struct asking {
+	struct endpoint peer;
+	u32 what; /* of enum asking_what */
+};
+
+enum asking_what {
+	ASKING_NOTHING = 0,
+	ASKING_PEER = 1, /* that the application named */
+	ASKING_SOME = 2, /* of those that it named: translation hides which */
+};
+
+static __always_inline int pass_talk(const struct talk *t, const struct endpoint *peer, struct asking *w)
 {
+	if (t->verdict == VERDICT_DENIED)
+		return DROP;
+	if (t->asks) {
+		w->what |= ASKING_PEER;
+		w->peer = *peer;
+	}
+	return PASS;
+}
+
+/* Verified by itself. */
+__attribute__((noinline)) int converse(struct __sk_buff *skb, u32 egress, struct asking *w)
+{
+	struct bpf_sock *sk = full_sock(skb);
+	struct regime *r = the_regime();
 	struct talk_key k = {.cookie = bpf_get_socket_cookie(skb)};
 	struct talk *t, fresh = {};
 	struct datagram d = {};
+	bool translated = false;
 	struct party *p;
-	u8 role;
+	u64 generation;
 
+	if (!sk || !r || !w)
+		return DROP;
+	generation = r->generation;
 	read_datagram(skb, &d);
 	k.protocol = d.h.protocol;
 	k.peer = egress ? d.destination : d.source;
@@ -101,7 +132,7 @@ static __noinline int converse(struct __sk_buff *skb, struct bpf_sock *sk, u64 g
 			return PASS;
 		if (egress && bpf_sk_cgroup_id(sk) == ROOT_CGROUP && icmp_answers(d.h.protocol, d.icmp_type))
 			return PASS;
-	} else if (egress && notes && d.h.protocol == IPPROTO_UDP) {
+	} else if (egress && r->notes && d.h.protocol == IPPROTO_UDP) {
 		note_datagram(&d.source, bpf_sk_cgroup_id(sk));
 	}
 	/* Its packets may show another peer than the one that it was connected to. */
@@ -109,20 +140,24 @@ static __noinline int converse(struct __sk_buff *skb, struct bpf_sock *sk, u64 g
 		__builtin_memset(&k.peer, 0, sizeof(k.peer));
 		read_remote(sk, k.peer.addr);
 		k.peer.port = bpf_ntohs(sk->dst_port);
+		translated = egress && !same_end(&k.peer, &d.destination);
 	}
 	t = bpf_map_lookup_elem(&talks, &k);
-	if (t && t->generation == generation)
-		return t->verdict == VERDICT_DENIED ? DROP : PASS;
 	/* Translated on its way: sendmsg has judged the peer that was named. */
-	if (!t && egress && sk->type == SOCK_DGRAM && !sk->dst_port && p && p->sent_under == generation)
+	if (!t && egress && sk->type == SOCK_DGRAM && !sk->dst_port && p && p->sent_under == generation) {
+		w->what = ASKING_SOME;
 		return PASS;
-	role = t ? t->role : egress ? PARTY_CLIENT : PARTY_SERVER;
+	}
+	if (translated) /* or sent past the peer that it was connected to, which sendmsg has judged too */
+		w->what = ASKING_SOME;
+	if (t && t->generation == generation)
+		return pass_talk(t, &k.peer, w);
+	fresh.role = t ? t->role : egress ? PARTY_CLIENT : PARTY_SERVER;
 	fresh.generation = generation;
-	fresh.role = role;
 	fresh.since = t ? t->since : seconds_now();
-	fresh.verdict = judge_talk(sk, &d, p, &k.peer, egress, role, fresh.since);
+	judge_talk(sk, &d, p, &k.peer, egress, &fresh);
 	if (fresh.verdict == VERDICT_HELD)
 		return DROP;
 	bpf_map_update_elem(&talks, &k, &fresh, BPF_ANY);
-	return fresh.verdict == VERDICT_DENIED ? DROP : PASS;
+	return pass_talk(&fresh, &k.peer, w);
 }

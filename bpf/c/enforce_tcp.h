@@ -170,8 +170,11 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 		p->role = role;
 		p->peer_cgroup = q.peer_cgroup;
 		p->verdict = a.verdict;
+		p->asks = a.asks;
 	}
-	return pass ? PASS : DROP;
+	if (!pass)
+		return DROP;
+	return a.asks ? ASKS : PASS;
 }
 
 static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, bool egress, const struct regime *r)
@@ -186,8 +189,11 @@ static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, b
 		leave_note(skb, sk);
 	generation = r->generation;
 	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (p && p->generation == generation)
-		return p->verdict == VERDICT_DENIED ? DROP : PASS;
+	if (p && p->generation == generation) {
+		if (p->verdict == VERDICT_DENIED)
+			return DROP;
+		return p->asks ? ASKS : PASS;
+	}
 	/* Without memory for what was decided it is decided for each packet. */
 	pass = judge_connection(skb, sk, p);
 	if (p && p->verdict != VERDICT_HELD)

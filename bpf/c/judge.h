@@ -2,36 +2,7 @@
 /* The decision: one for audit and enforcement, for every hook. */
 #pragma once
 
-#include "known.h"
-#include <bpf/bpf_endian.h>
-
-/* What is asked: may this workload speak to this peer, or be spoken to by it? */
-struct question {
-	u64 cgroup;
-	u64 peer_cgroup; /* where the peer's socket is known; else 0 */
-	u8 addr[16];	 /* the peer's */
-	u16 port;	 /* the server's; the type of ICMP */
-	u16 local_port;
-	u16 remote_port;
-	u8 protocol;
-	u8 direction;
-	u32 pid;
-	u8 noted; /* a client of this host would have left a note */
-	u8 reserved[3];
-	u8 comm[16];
-	u32 since; /* when it began: names that were known then count; 0 for now */
-	u32 reserved2;
-};
-
-struct answer {
-	u32 rule;
-	u32 peer;
-	u32 verdict; /* enum verdict */
-	u32 enforced;
-	u32 audited;
-	u32 enforced_rule;
-	u32 audited_rule;
-};
+#include "consult.h"
 
 static __always_inline bool is_v4(const u8 *addr)
 {
@@ -64,33 +35,6 @@ static __always_inline u32 identity_of_address(const u8 *addr, bool noted)
 	return *identity & ~ADDRESS_LOCAL;
 }
 
-/* Adds what the set says about one of the peer's identities, from a rank on. */
-static __always_inline void consult(void *narrow, void *set, const struct question *q, u32 peer, u32 least,
-				    struct answer *a)
-{
-	struct rule_key k = {
-	    .bits = RULE_BITS,
-	    .peer = peer,
-	    .direction = q->direction,
-	    .protocol = q->protocol,
-	    .port = bpf_htons(q->port),
-	};
-	struct rule_value *v = bpf_map_lookup_elem(narrow, &k.peer);
-
-	if (!v)
-		v = bpf_map_lookup_elem(set, &k);
-	if (!v)
-		return;
-	if (v->enforced >= least && v->enforced > a->enforced) {
-		a->enforced = v->enforced;
-		a->enforced_rule = v->enforced_rule;
-	}
-	if (v->audited >= least && v->audited > a->audited) {
-		a->audited = v->audited;
-		a->audited_rule = v->audited_rule;
-	}
-}
-
 /*
  * Whoever runs a name's servers says which addresses it has. They must not say
  * that it is this machine, or its link: for these a name never opens anything.
@@ -107,8 +51,8 @@ static __always_inline bool closed_to_names(const u8 *addr, u32 peer)
 }
 
 /* Adds what the set says about the names that the peer's address has for the workload. */
-static __always_inline void consult_names(void *narrow, void *set, const struct question *q, u64 owner,
-					  struct answer *a)
+static __always_inline void consult_names(const struct place *p, const struct question *q, u64 owner,
+					  const struct matched *asked, struct answer *a)
 {
 	struct known_key k = {.owner = owner};
 	u32 since = q->since ? q->since : seconds_now();
@@ -124,8 +68,17 @@ static __always_inline void consult_names(void *narrow, void *set, const struct 
 		u64 slot = names->slots[n];
 
 		if (slot && (u32)slot >= since)
-			consult(narrow, set, q, slot >> 32, least, a);
+			consult(p, slot >> 32, least, asked, a);
 	}
+}
+
+/*
+ * Docker's resolver, in the network of each container that has one, at ports that
+ * change: a socket of the host's, so that its rules are those of the host at port 53.
+ */
+static __always_inline bool is_docker_resolver(const u8 *addr)
+{
+	return is_v4(addr) && *(const u32 *)(addr + 12) == bpf_htonl(0x7f00000b); /* 127.0.0.11 */
 }
 
 static __always_inline bool refuses(u32 rank)
@@ -134,25 +87,29 @@ static __always_inline bool refuses(u32 rank)
 }
 
 /*
- * One table of one set. A set that is not there lets nothing pass: its tables were
- * never filled. Not static: then it is verified once, and not at each call.
+ * A question of DNS that the peer is asked; asked is NULL where the connection
+ * itself is judged. Not static: then it is verified once, and not at each call.
  */
-__attribute__((noinline)) int judge(const struct question *q, struct answer *a)
+__attribute__((noinline)) int judge_asked(const struct question *q, const struct matched *asked, struct answer *a)
 {
+	struct place p = {.set = SET_EVERYONE};
 	struct regime *r = the_regime();
-	u32 number = SET_EVERYONE, flags = 0;
 	u64 cgroup, peer_cgroup, owner;
 	struct member *m, *peer;
-	void *narrow, *set;
+	bool looped = false;
+	u32 flags = 0;
 
 	if (!q || !a)
 		return 0;
 	__builtin_memset(a, 0, sizeof(*a));
 	cgroup = q->cgroup;
 	peer_cgroup = q->peer_cgroup;
+	p.direction = q->direction;
+	p.protocol = q->protocol;
+	p.port = bpf_htons(q->port);
 	m = bpf_map_lookup_elem(&members, &cgroup);
 	if (m) {
-		number = m->set;
+		p.set = m->set;
 		flags = m->flags;
 	} else if (!r || r->shut) {
 		a->verdict = VERDICT_DENIED;
@@ -161,23 +118,23 @@ __attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 	a->verdict = VERDICT_PASSED;
 	/* Within a network namespace of its own a workload speaks to itself and to those that share
 	 * it: they are judged at the other end, where the socket tells who asks. */
-	if (q->direction == DIRECTION_EGRESS && flags & MEMBER_OWN_NETWORK && is_loopback(q->addr))
-		return 0;
-	if (number == SET_HELD) {
+	if (q->direction == DIRECTION_EGRESS && flags & MEMBER_OWN_NETWORK && is_loopback(q->addr)) {
+		if (!is_docker_resolver(q->addr) || p.set == SET_HELD)
+			return 0;
+		looped = true;
+		p.port = bpf_htons(RESOLVER_PORT);
+	}
+	if (p.set == SET_HELD) {
 		a->verdict = VERDICT_HELD;
 		return 0;
 	}
-	if (number == SET_EVERYONE && r)
-		number = r->everyone;
-	narrow = bpf_map_lookup_elem(&port_sets, &number);
-	set = bpf_map_lookup_elem(&sets, &number);
-	if (!narrow || !set) {
-		a->verdict = VERDICT_DENIED;
-		return 0;
-	}
+	if (p.set == SET_EVERYONE && r)
+		p.set = r->everyone;
 	owner = owner_by(m, cgroup);
 	/* The socket tells better than the address, which others may share. */
-	if (peer_cgroup) {
+	if (looped) {
+		a->peer = IDENTITY_HOST;
+	} else if (peer_cgroup) {
 		peer = bpf_map_lookup_elem(&members, &peer_cgroup);
 		if (owner_by(peer, peer_cgroup) == owner) /* what it says to itself is its own affair */
 			return 0;
@@ -185,10 +142,12 @@ __attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 	} else {
 		a->peer = identity_of_address(q->addr, q->noted);
 	}
-	consult(narrow, set, q, a->peer, RANK_NONE, a);
-	consult(narrow, set, q, IDENTITY_ANY, RANK_NONE, a);
+	consult(&p, a->peer, RANK_NONE, asked, a);
+	consult(&p, IDENTITY_ANY, RANK_NONE, asked, a);
 	if (q->direction == DIRECTION_EGRESS && r && r->names)
-		consult_names(narrow, set, q, owner, a);
+		consult_names(&p, q, owner, asked, a);
+	if (looped && !(asked && a->asks)) /* nothing is said but of questions */
+		return 0;
 	if (refuses(a->enforced)) {
 		a->verdict = VERDICT_DENIED;
 		a->rule = a->enforced_rule;
@@ -197,6 +156,20 @@ __attribute__((noinline)) int judge(const struct question *q, struct answer *a)
 		a->rule = a->audited_rule;
 	}
 	return 0;
+}
+
+static __always_inline int judge(const struct question *q, struct answer *a)
+{
+	return judge_asked(q, NULL, a);
+}
+
+/* The same for what is not read, and may be any question. */
+static __always_inline void judge_unread(struct question *q, struct answer *a)
+{
+	struct matched unread = {.names = 1, .identity = {ASKED_UNREAD}};
+
+	q->name = NAME_UNREAD;
+	judge_asked(q, &unread, a);
 }
 
 /* How much a set of rules says of what its workloads send, and of what they are sent. */
@@ -255,6 +228,7 @@ __attribute__((noinline)) int tell(const struct question *q, const struct answer
 		return 0;
 	table = r->turn ? (void *)&verdicts_too : (void *)&verdicts;
 	k.cgroup = q->cgroup;
+	k.name = q->name;
 	k.rule = a->rule;
 	k.peer = a->peer;
 	k.port = q->port;

@@ -8,6 +8,7 @@
 #include "rule.h"
 #include "wire_name.h"
 
+#define RESOLVER_PORT 53
 #define SECOND 1000000000ull
 #define NAME_GRACE 5	/* seconds beyond an answer's TTL, so that what asked has time to connect */
 #define NAME_MOST 86400 /* of TTL that is believed */
@@ -21,9 +22,16 @@ struct name_table {
 	__uint(value_size, sizeof(struct name_state));
 };
 
+/* Patterns of names that open addresses, and of names that may be asked for. */
+enum pattern_table {
+	PATTERNS_OPEN = 0,
+	PATTERNS_ASKED = 1,
+	PATTERN_TABLES = 2,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
+	__uint(max_entries, PATTERN_TABLES);
 	__type(key, u32);
 	__array(values, struct name_table);
 } patterns SEC(".maps");

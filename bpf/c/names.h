@@ -10,9 +10,7 @@
 #include "parse/dns_answer.h"
 #include "party.h"
 
-#define RESOLVER_PORT 53
 #define QUESTION_LIFE (10 * SECOND)
-#define LOOPBACK_DEVICE 1 /* in every network namespace */
 
 struct asked_key {
 	u64 cookie;
@@ -32,13 +30,26 @@ struct {
 	__type(value, u64); /* when */
 } asked SEC(".maps");
 
+#define ASKED_PEERS 4 /* a power of two */
+
+/* The peers that a socket sent to, of which questions are judged. */
+struct asked_peers {
+	struct endpoint named[ASKED_PEERS];
+	u32 count; /* above ASKED_PEERS: of more */
+	u32 reserved;
+};
+
 /* Where a message is read: too much for the stack. Programs nest on one processor: each takes a room for itself. */
 #define NAME_ROOMS 4
 
 struct name_room {
 	u32 taken;
-	u32 names; /* of identity */
-	u32 identity[NAMES_AT_ONCE];
+	u32 reserved;
+	struct matched of[PATTERN_TABLES];
+	struct question q; /* who asks, and whom */
+	struct answer a;
+	u32 reserved2;
+	struct asked_peers peers;
 	struct asked_key asked;
 	struct known_key key;
 	struct known_names none; /* zeros */
@@ -59,8 +70,11 @@ static __always_inline struct name_room *name_room(u32 number)
 	return bpf_map_lookup_elem(&name_rooms, &number);
 }
 
-/* The number of a room, which is the caller's until name_leave(); NAME_ROOMS if all are taken. */
-static __always_inline u32 name_enter(void)
+/*
+ * The number of a room, which is the caller's until name_leave(); NAME_ROOMS if all
+ * are taken. Verified by itself, so that what comes after is not verified for each.
+ */
+__attribute__((noinline)) int name_enter(void)
 {
 	u32 n;
 
@@ -79,17 +93,19 @@ static __always_inline void name_leave(struct name_room *r)
 	__sync_lock_test_and_set(&r->taken, 0);
 }
 
-/* Notes the identities of the patterns that match the name that is asked for. Verified by itself. */
-__attribute__((noinline)) int match_name(u32 number)
+/* Notes the identities of the patterns of one table that match the name that is asked for. Verified by itself. */
+__attribute__((noinline)) int match_name(u32 number, u32 which)
 {
-	u32 zero = 0, at = NAME_BEGIN, size, c;
+	u32 at = NAME_BEGIN, size, c;
 	struct name_room *r = name_room(number);
-	void *table = bpf_map_lookup_elem(&patterns, &zero);
+	void *table = bpf_map_lookup_elem(&patterns, &which);
 	struct name_state *s;
+	struct matched *to;
 
 	if (!r)
 		return 0;
-	r->names = 0;
+	to = which == PATTERNS_OPEN ? &r->of[PATTERNS_OPEN] : &r->of[PATTERNS_ASKED];
+	to->names = 0;
 	size = r->state.name;
 	if (!table || !size || r->state.odd)
 		return 0;
@@ -107,8 +123,8 @@ __attribute__((noinline)) int match_name(u32 number)
 	s = bpf_map_lookup_elem(table, &at);
 	if (!s)
 		return 0;
-	r->names = s->names;
-	__builtin_memcpy(r->identity, s->identity, sizeof(r->identity));
+	to->names = s->names;
+	__builtin_memcpy(to->identity, s->identity, sizeof(to->identity));
 	return 0;
 }
 
@@ -163,7 +179,7 @@ __attribute__((noinline)) int open_address(u32 number, u32 pattern)
 		return 0;
 	}
 	ttl = r->state.ttl < NAME_MOST ? r->state.ttl : NAME_MOST;
-	know(k, r->identity[pattern], seconds_now() + ttl + NAME_GRACE);
+	know(k, r->of[PATTERNS_OPEN].identity[pattern], seconds_now() + ttl + NAME_GRACE);
 	return 0;
 }
 
@@ -190,7 +206,7 @@ static long name_turn(u32 turn, void *ctx)
 	return w->told != ANSWER_ON && w->told != ANSWER_ADDRESS;
 }
 
-/* Reads the question; whether some pattern speaks of it. */
+/* Reads the question; whether it is a plain one. */
 static __always_inline bool read_question(struct name_walk *w, struct name_room *r, u32 size, bool response)
 {
 	struct answer_state *s = w->state;
@@ -208,27 +224,42 @@ static __always_inline bool read_question(struct name_walk *w, struct name_room 
 		lose_name(NAME_UNREADABLE);
 		return false;
 	}
-	match_name(w->room);
+	match_name(w->room, PATTERNS_OPEN);
 	r->asked.name = s->hash;
 	r->asked.id = s->id;
 	r->asked.type = s->type;
 	r->asked.class = s->class;
-	return r->names;
+	return true;
 }
 
-/* A message of so many bytes leaves a socket for a resolver. Verified by itself. */
-__attribute__((noinline)) int name_asked(const struct answer_bytes *bytes, u32 number, u32 size)
+/* Nothing is behind the question where no records are announced: NSCOUNT and ARCOUNT. */
+static __always_inline bool ends_well(const struct answer_state *s, const struct answer_bytes *m)
+{
+	return s->at == s->size || answer_short(m, 8) || answer_short(m, 10);
+}
+
+/* A message of so many bytes leaves a socket for a resolver: whether it is a plain question. Verified by itself. */
+__attribute__((noinline)) int name_read(const struct answer_bytes *bytes, u32 number, u32 size)
 {
 	struct name_room *r = name_room(number);
 	struct name_walk w = {.bytes = bytes, .room = number};
-	u64 now = bpf_ktime_get_ns();
 
 	if (!r || !bytes)
 		return 0;
 	w.state = &r->state;
-	if (read_question(&w, r, size, false) && bpf_map_update_elem(&asked, &r->asked, &now, BPF_ANY))
+	if (!read_question(&w, r, size, false))
+		return 0;
+	match_name(number, PATTERNS_ASKED);
+	return ends_well(w.state, bytes);
+}
+
+/* The question that was read is asked. */
+static __always_inline void name_asked(struct name_room *r)
+{
+	u64 now = bpf_ktime_get_ns();
+
+	if (r->of[PATTERNS_OPEN].names && bpf_map_update_elem(&asked, &r->asked, &now, BPF_ANY))
 		lose_name(NAME_FULL);
-	return 0;
 }
 
 /* Whether the socket asked this, not long ago. */
@@ -267,7 +298,7 @@ __attribute__((noinline)) int name_answered(const struct answer_bytes *bytes, u3
 	if (!r || !bytes)
 		return 0;
 	w.state = &r->state;
-	if (!read_question(&w, r, size, true) || !was_asked(r, forged))
+	if (!read_question(&w, r, size, true) || !r->of[PATTERNS_OPEN].names || !was_asked(r, forged))
 		return 0;
 	/* Twice: nothing counts of an answer that is not sound to its end. */
 	first = r->state.at;
@@ -277,7 +308,7 @@ __attribute__((noinline)) int name_answered(const struct answer_bytes *bytes, u3
 		return 0;
 	}
 	answer_again(&r->state, bytes, first);
-	w.names = r->names;
+	w.names = r->of[PATTERNS_OPEN].names;
 	bpf_loop(ANSWER_TURNS, name_turn, &w, 0);
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "asking.h"
 #include "enforce_tcp.h"
 #include "names_forged.h"
 
@@ -46,20 +47,28 @@ struct name_feed {
 	u32 egress;
 	u32 forged;
 	u32 room;
-	u32 reserved;
+	u16 asks;
+	u16 refused;
 };
 
 /* A message is whole. */
 static __always_inline void name_whole(struct name_feed *f, struct name_direction *d)
 {
-	if (d->size > ANSWER_MOST) {
-		lose_name(NAME_TOO_LONG);
+	struct name_room *r = name_room(f->room);
+	u32 read = 0;
+
+	if (!r)
 		return;
-	}
-	if (f->egress)
-		name_asked(&d->bytes, f->room, d->size);
+	if (d->size > ANSWER_MOST)
+		lose_name(NAME_TOO_LONG);
+	else if (f->egress)
+		read = name_read(&d->bytes, f->room, d->size);
 	else
 		name_answered(&d->bytes, f->room, d->size, f->forged);
+	if (f->egress && f->asks && judge_message(f->room, read) == DROP)
+		f->refused = 1;
+	else if (read)
+		name_asked(r);
 }
 
 /* Takes some bytes; 1 ends the loop. */
@@ -96,7 +105,7 @@ static long name_feed(u32 turn, void *ctx)
 		name_whole(f, d);
 		d->prefix = d->size = d->have = 0;
 	}
-	return 0;
+	return f->refused ? 1 : 0;
 }
 
 static __always_inline struct name_stream *stream_of(struct bpf_sock *sk, struct bpf_tcp_sock *tp,
@@ -123,6 +132,45 @@ static __always_inline void stream_lost(struct name_stream *s)
 	lose_name(NAME_STREAM);
 }
 
+/* Who asks whom on a connection. */
+static __always_inline void ask_on(struct question *q, struct bpf_sock *sk)
+{
+	__builtin_memset(q, 0, sizeof(*q));
+	ask_for(q, sk, bpf_sk_storage_get(&parties, sk, 0, 0));
+	read_remote(sk, q->addr);
+	q->port = q->remote_port = bpf_ntohs(sk->dst_port);
+	q->protocol = IPPROTO_TCP;
+}
+
+/* Nothing more passes on a connection with a refused question. One that is audited is not judged any more. */
+static __always_inline void end_asking(struct bpf_sock *sk, int pass)
+{
+	struct party *p = bpf_sk_storage_get(&parties, sk, 0, 0);
+
+	if (!p)
+		return;
+	if (pass == DROP)
+		p->verdict = VERDICT_DENIED;
+	else
+		p->asks = 0;
+}
+
+/* Questions that nobody can follow. */
+static __noinline int refuse_stream(struct bpf_sock *sk)
+{
+	u32 number = name_enter();
+	struct name_room *r = name_room(number);
+	int pass;
+
+	if (!r)
+		return DROP;
+	ask_on(&r->q, sk);
+	pass = judge_message(number, 0);
+	name_leave(r);
+	end_asking(sk, pass);
+	return pass;
+}
+
 /* The bytes of a segment that are next in the stream. */
 static __always_inline int read_stream(struct __sk_buff *skb, struct bpf_sock *sk, struct name_stream *s,
 				       struct name_direction *d, const struct segment *g, u32 known,
@@ -139,26 +187,42 @@ static __always_inline int read_stream(struct __sk_buff *skb, struct bpf_sock *s
 	r->asked.resolver.port = RESOLVER_PORT;
 	r->asked.looped = skb->ifindex == LOOPBACK_DEVICE;
 	r->key.owner = owner_of(bpf_sk_cgroup_id(sk));
+	if (f->asks)
+		ask_on(&r->q, sk);
 	f->room = number;
 	f->d = d;
 	f->at = g->offset + known;
 	f->rest = g->len - known;
 	bpf_loop(STREAM_TURNS, name_feed, f, 0);
-	if (f->rest)
-		stream_lost(s);
-	d->next = g->seq + g->len;
 	name_leave(r);
+	if (f->refused) {
+		s->lost = 1; /* whatever policies come: this segment must not */
+		end_asking(sk, DROP);
+		return DROP;
+	}
+	d->next = g->seq + g->len;
+	if (f->rest) {
+		stream_lost(s);
+		return f->asks ? ASKS : PASS;
+	}
 	return PASS;
 }
 
-/* Notes that the workload sends as a resolver over the loopback device; tells whether it sent this, which arrives. */
-static __noinline bool answers_itself(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+/*
+ * Notes that the workload sends as a resolver over the loopback device; tells whether it sent this, which arrives.
+ * Verified by itself.
+ */
+__attribute__((noinline)) int answers_itself(struct __sk_buff *skb, u32 egress)
 {
 	struct endpoint source = {}, destination = {};
-	u64 owner = owner_of(bpf_sk_cgroup_id(sk));
+	struct bpf_sock *sk = full_sock(skb);
+	u64 owner;
 	bool syn;
 	u32 seq;
 
+	if (!sk)
+		return false;
+	owner = owner_of(bpf_sk_cgroup_id(sk));
 	if (!read_ends(skb, &source, &destination, &seq, &syn))
 		return false;
 	if (!egress)
@@ -168,10 +232,10 @@ static __noinline bool answers_itself(struct __sk_buff *skb, struct bpf_sock *sk
 	return false;
 }
 
-/* What passed, of a connection. */
-static __noinline int watch_stream(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+/* What may pass, of a connection. asks: its questions are judged; ASKS where they cannot be followed. */
+static __always_inline int follow_stream(struct __sk_buff *skb, struct bpf_sock *sk, bool egress, bool asks)
 {
-	struct name_feed f = {.skb = skb, .egress = egress};
+	struct name_feed f = {.skb = skb, .egress = egress, .asks = asks};
 	struct name_direction *d;
 	struct bpf_tcp_sock *tp;
 	struct name_stream *s;
@@ -180,15 +244,23 @@ static __noinline int watch_stream(struct __sk_buff *skb, struct bpf_sock *sk, b
 	s32 ahead;
 
 	if (skb->ifindex == LOOPBACK_DEVICE && (egress || sk->dst_port == bpf_htons(RESOLVER_PORT)))
-		f.forged = answers_itself(skb, sk, egress);
-	if (sk->dst_port != bpf_htons(RESOLVER_PORT))
+		f.forged = answers_itself(skb, egress);
+	if (sk->dst_port != bpf_htons(RESOLVER_PORT) && !asks)
 		return PASS;
 	tp = bpf_tcp_sock(sk);
-	if (!tp || !read_segment(skb, &g) || !g.len)
+	if (!tp || !read_segment(skb, &g))
+		return asks ? DROP : PASS;
+	if (!g.len)
 		return PASS;
+	/* TCP sends it again, without data. */
+	if (asks && sk->state == BPF_TCP_SYN_SENT_STATE)
+		return DROP;
+	/* Of several connections that carry one stream none has whole questions. */
+	if (asks && bpf_skc_to_mptcp_sock(sk))
+		return ASKS;
 	s = stream_of(sk, tp, &g, egress);
 	if (!s || s->lost)
-		return PASS;
+		return asks ? ASKS : PASS;
 	d = egress ? &s->question : &s->answer;
 	if (__sync_val_compare_and_swap(&d->busy, 0, 1))
 		return DROP;
@@ -197,11 +269,25 @@ static __noinline int watch_stream(struct __sk_buff *skb, struct bpf_sock *sk, b
 		pass = read_stream(skb, sk, s, d, &g, -ahead, &f);
 	} else if (ahead > 0) {
 		/* TCP has what was never seen here, or will have it. */
-		if (egress || (s32)(tp->rcv_nxt - d->next) > 0)
+		if (asks)
+			pass = DROP;
+		else if (egress || (s32)(tp->rcv_nxt - d->next) > 0)
 			stream_lost(s);
 		else
 			pass = DROP;
 	}
 	__sync_lock_test_and_set(&d->busy, 0);
 	return pass;
+}
+
+/* What may pass, of a connection. asks: its questions are judged. Verified by itself. */
+__attribute__((noinline)) int watch_stream(struct __sk_buff *skb, u32 egress, u32 asks)
+{
+	struct bpf_sock *sk = full_sock(skb);
+	int pass;
+
+	if (!sk)
+		return PASS;
+	pass = follow_stream(skb, sk, egress, asks);
+	return pass == ASKS ? refuse_stream(sk) : pass;
 }

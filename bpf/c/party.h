@@ -11,6 +11,9 @@
 
 #define PASS 1
 #define DROP 0
+#define LOOPBACK_DEVICE 1 /* in every network namespace: include/net/flow.h, LOOPBACK_IFINDEX */
+#define TURNS 3		  /* passes, to be answered by the device */
+#define ASKS 2		  /* passes, unless it has a question of DNS that is refused */
 
 enum party_role {
 	PARTY_UNKNOWN = 0,
@@ -18,17 +21,26 @@ enum party_role {
 	PARTY_SERVER = 2,
 };
 
+/* What is no full socket answers for one that was judged: SYN-ACKs, resets, TIME_WAIT. */
+static __always_inline struct bpf_sock *full_sock(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk ? bpf_sk_fullsock(sk) : NULL;
+}
+
 /* What was decided about a socket, and what is needed to decide again. */
 struct party {
 	u64 generation; /* of the regime under which `verdict` holds */
 	u64 cgroup;	/* its creator's */
 	u64 peer_cgroup;
+	u64 netns;	/* the cookie of its network namespace; 0 where that is unknown */
 	u64 sent_under; /* generation under which sendmsg last let a datagram pass */
 	u32 pid;
 	u8 role;
 	u8 verdict;
 	u8 older; /* than the programs */
-	u8 reserved;
+	u8 asks;  /* each question of DNS is judged too */
 	u8 comm[16];
 	u32 since; /* the second of CLOCK_BOOTTIME in which the connection began; 0 where that is unknown */
 	u32 reserved2;
@@ -85,7 +97,8 @@ struct talk {
 	u64 generation;
 	u8 role;
 	u8 verdict;
-	u8 reserved[2];
+	u8 asks; /* each question of DNS is judged too */
+	u8 reserved;
 	u32 since; /* the second of CLOCK_BOOTTIME in which it began */
 };
 
@@ -113,6 +126,19 @@ static __always_inline void read_remote(struct bpf_sock *sk, u8 *addr)
 static __always_inline bool same_end(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->port == b->port && !__builtin_memcmp(a->addr, b->addr, 16);
+}
+
+/* The question whether a client may speak to its peer, without the peer. */
+static __always_inline void ask_for(struct question *q, struct bpf_sock *sk, const struct party *p)
+{
+	q->cgroup = bpf_sk_cgroup_id(sk);
+	q->direction = DIRECTION_EGRESS;
+	q->local_port = sk->src_port;
+	if (p) {
+		q->pid = p->pid;
+		q->since = p->since;
+		__builtin_memcpy(q->comm, p->comm, 16);
+	}
 }
 
 static __always_inline void note_syn(u32 seq, u64 cgroup, const struct endpoint *source,

@@ -35,6 +35,13 @@ enum rule_set {
 enum direction {
 	DIRECTION_INGRESS = 0,
 	DIRECTION_EGRESS = 1,
+	DIRECTION_ASKED = 2, /* of entries about questions of DNS: peer is a question's identity, port a number */
+};
+
+/* Identities of questions beside those of patterns. */
+enum asked_name {
+	ASKED_UNREAD = 0, /* what cannot be read as one plain question */
+	ASKED_EVERY = ~0u,
 };
 
 /* What the rules say; of several the highest stands. */
@@ -99,13 +106,18 @@ struct port_key {
 	__be16 port;
 };
 
-/* rank by the policies that are enforced, and by all; and the rules that say so. */
+/*
+ * rank by the policies that are enforced, and by all; and the rules that say so.
+ * asked is not 0 where each question of DNS is judged besides: the number of the
+ * entries about it. In that of ASKED_EVERY it is the code that refuses (RFC 1035
+ * §4.1.1), 0 where nothing is answered.
+ */
 struct rule_value {
 	u32 enforced_rule;
 	u32 audited_rule;
 	u8 enforced;
 	u8 audited;
-	u8 reserved[2];
+	u16 asked;
 };
 
 /* enum ruling, each way. */
@@ -126,8 +138,12 @@ struct tenants {
 	u32 more;
 };
 
+/* In verdict_key: of a question that cannot be read. */
+#define NAME_UNREAD 1
+
 struct verdict_key {
 	u64 cgroup;
+	u64 name;    /* of a question of DNS: a hash, see told_names; else 0 */
 	u8 addr[16]; /* the peer */
 	u32 rule;
 	u32 peer;
@@ -161,5 +177,5 @@ struct regime {
 	u32 everyone;	 /* the set of whom no policy selects */
 	u32 turn;	 /* which of the two tables of verdicts is written to: 0 or 1 */
 	u32 shut;	 /* some cgroup is homeless: nothing passes of those that are not in `members` */
-	u32 reserved;
+	u32 mark;	 /* by which devices know the questions that they are to turn round; never 0 */
 };

@@ -3,10 +3,12 @@ package enforcer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed79351815/weir/enforce/kernel"
+	"github.com/seed79351815/weir/enforce/policy"
 )
 
 // Apply makes the plan hold: tables are filled beside those in use and put in
@@ -45,7 +47,8 @@ type prepared struct {
 	tables  []*ruleTables // nil where the place has it already
 	slots   []uint32
 	digests [][32]byte
-	names   *preparedNames
+	names   *preparedNames // of peers
+	asked   *preparedNames // of questions
 
 	places   *places
 	homeless uint64 // cgroups that had none before the places were looked at
@@ -64,6 +67,7 @@ func (p *prepared) number(set int) uint32 {
 
 func (p *prepared) close() {
 	p.names.close()
+	p.asked.close()
 	for _, t := range p.tables {
 		if t != nil {
 			t.close()
@@ -83,6 +87,9 @@ func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, er
 	}
 	if p.names, err = e.names.prepare(t.Names); err != nil {
 		return nil, err
+	}
+	if p.asked, err = e.asked.prepare(t.Asked); err != nil {
+		return nil, fmt.Errorf("rules for questions: %w", err)
 	}
 	claimed := e.sets.copy()
 	for _, s := range t.Sets {
@@ -137,7 +144,7 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if err := errors.Join(e.blocks.forget(tables.blocks), e.hosts.forget(tables.hosts)); err != nil {
 		return fmt.Errorf("take out an address: %w", err)
 	}
-	if err := e.names.put(e.maps["patterns"], tables.names); err != nil {
+	if err := errors.Join(e.names.put(e.maps["patterns"], tables.names), e.asked.put(e.maps["patterns"], tables.asked)); err != nil {
 		return err
 	}
 	used := map[uint32]bool{}
@@ -164,6 +171,7 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	if err := errors.Join(e.hosts.put(tables.hosts), e.blocks.put(tables.blocks)); err != nil {
 		return fmt.Errorf("put an address: %w", err)
 	}
+	e.devices.turns = rejects(plan.Tables)
 	e.declare(plan, tables.homeless)
 	if !e.working {
 		if err := e.takeOver(plan, tables); err != nil {
@@ -212,7 +220,7 @@ func (e *Enforcer) declare(plan *kernel.Plan, homeless uint64) {
 	atomic.StoreUint32(&r.HoldOrphan, flag(plan.HoldOrphans))
 	// Who has not been asked who they are cannot be told later: notes are always left.
 	atomic.StoreUint32(&r.Notes, 1)
-	atomic.StoreUint32(&r.Names, flag(len(plan.Tables.Names) > 0))
+	atomic.StoreUint32(&r.Names, flag(len(plan.Tables.Names) > 0 || slices.ContainsFunc(plan.Tables.Sets, func(s policy.Set) bool { return len(s.Questions) > 0 })))
 	r.alive()
 	r.next()
 }

@@ -54,6 +54,7 @@ const (
 	deviceMapSets              = "sets"
 	deviceMapSynNotes          = "syn_notes"
 	deviceMapTalks             = "talks"
+	deviceMapTurners           = "turners"
 	deviceMapVerdicts          = "verdicts"
 	deviceMapVerdictsToo       = "verdicts_too"
 	deviceProgDeviceBare       = "device_bare"
@@ -61,6 +62,7 @@ const (
 	deviceProgDeviceFar        = "device_far"
 	deviceProgDeviceInbound    = "device_inbound"
 	deviceProgDeviceSetsockopt = "device_setsockopt"
+	deviceProgDeviceTurned     = "device_turned"
 	deviceVarRulingType        = "ruling_type"
 	deviceVarTenantsType       = "tenants_type"
 )
@@ -112,6 +114,7 @@ type deviceProgramSpecs struct {
 	DeviceFar        *ebpf.ProgramSpec `ebpf:"device_far"`
 	DeviceInbound    *ebpf.ProgramSpec `ebpf:"device_inbound"`
 	DeviceSetsockopt *ebpf.ProgramSpec `ebpf:"device_setsockopt"`
+	DeviceTurned     *ebpf.ProgramSpec `ebpf:"device_turned"`
 }
 
 // deviceMapSpecs contains maps before they are loaded into the kernel.
@@ -134,6 +137,7 @@ type deviceMapSpecs struct {
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
+	Turners       *ebpf.MapSpec `ebpf:"turners"`
 	Verdicts      *ebpf.MapSpec `ebpf:"verdicts"`
 	VerdictsToo   *ebpf.MapSpec `ebpf:"verdicts_too"`
 }
@@ -182,6 +186,7 @@ type deviceMaps struct {
 	Sets          *ebpf.Map `ebpf:"sets"`
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
+	Turners       *ebpf.Map `ebpf:"turners"`
 	Verdicts      *ebpf.Map `ebpf:"verdicts"`
 	VerdictsToo   *ebpf.Map `ebpf:"verdicts_too"`
 }
@@ -204,6 +209,7 @@ func (m *deviceMaps) Close() error {
 		m.Sets,
 		m.SynNotes,
 		m.Talks,
+		m.Turners,
 		m.Verdicts,
 		m.VerdictsToo,
 	)
@@ -226,6 +232,7 @@ type devicePrograms struct {
 	DeviceFar        *ebpf.Program `ebpf:"device_far"`
 	DeviceInbound    *ebpf.Program `ebpf:"device_inbound"`
 	DeviceSetsockopt *ebpf.Program `ebpf:"device_setsockopt"`
+	DeviceTurned     *ebpf.Program `ebpf:"device_turned"`
 }
 
 func (p *devicePrograms) Close() error {
@@ -235,6 +242,7 @@ func (p *devicePrograms) Close() error {
 		p.DeviceFar,
 		p.DeviceInbound,
 		p.DeviceSetsockopt,
+		p.DeviceTurned,
 	)
 }
 

@@ -25,6 +25,8 @@ type devices struct {
 	cables   map[device]bool // that are covered at the host's end; nil: nobody has looked for them
 	early    uint64          // frames that cables had carried before they were looked at
 	express  express
+	turns    bool // refused questions of DNS are answered, as some rule says
+	turners  map[enforceTurnerKey]uint32
 }
 
 // device is one hook of one network device of the host.
@@ -44,6 +46,7 @@ type hook struct {
 var (
 	outbound = hook{"tcx", ebpf.AttachTCXEgress, netlink.HANDLE_MIN_EGRESS}
 	inbound  = hook{"tcxin", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
+	turned   = hook{"tcxlo", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
 	farEnd   = hook{"tcxfar", ebpf.AttachTCXIngress, netlink.HANDLE_MIN_INGRESS}
 )
 
@@ -61,6 +64,7 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 		return d, nil
 	}
 	seen, unsure := map[device]bool{}, map[uint64]bool{}
+	e.devices.turners = map[enforceTurnerKey]uint32{}
 	// Cables first: nobody may be at their other ends yet.
 	if err := e.coverCables(&d, seen, unsure); err != nil {
 		d.Uncovered = append(d.Uncovered, err.Error())
@@ -90,6 +94,10 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 	}
 	d.Uncovered = append(d.Uncovered, past...)
 	slices.Sort(d.Uncovered)
+	// Before the programs go, and after they came: what is not turned round must not leave.
+	if err := errors.Join(e.turners.forget(e.devices.turners), e.turners.put(e.devices.turners)); err != nil {
+		return d, fmt.Errorf("say which devices answer refused questions: %w", err)
+	}
 	err = e.uncover(func(at device) bool { return seen[at] || unsure[at.ns] })
 	return d, errors.Join(err, e.disenroll(namespaces))
 }
@@ -110,9 +118,13 @@ func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error)
 		if failed != nil {
 			return fmt.Errorf("list devices: %w", failed)
 		}
+		cookie, failed := e.cookie()
+		if failed != nil {
+			err = failed
+		}
 		for _, l := range links {
 			var failed error
-			hooks := ns.hooks(l)
+			hooks := e.hooks(ns, l)
 			for _, h := range hooks {
 				at := device{ns.inode, l.Attrs().Index, h}
 				seen[at] = true
@@ -126,6 +138,9 @@ func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error)
 				continue
 			}
 			n++
+			if cookie != 0 && ns.sends {
+				e.devices.turners[enforceTurnerKey{Netns: cookie, Device: uint32(l.Attrs().Index)}] = 1
+			}
 		}
 		return nil
 	})
@@ -133,9 +148,12 @@ func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error)
 }
 
 // hooks are those at which a device's packets are judged.
-func (ns *namespace) hooks(l netlink.Link) (out []hook) {
+func (e *Enforcer) hooks(ns *namespace, l netlink.Link) (out []hook) {
 	if ns.sends {
 		out = append(out, outbound)
+	}
+	if ns.sends && e.devices.turns && l.Attrs().Flags&net.FlagLoopback != 0 {
+		out = append(out, turned)
 	}
 	// What comes by lo the namespace says to itself.
 	if len(ns.tenants) > 0 && l.Attrs().Flags&net.FlagLoopback == 0 {
@@ -149,6 +167,8 @@ func (e *Enforcer) attachDevice(nl *netlink.Handle, l netlink.Link, at device) e
 	switch encap := l.Attrs().EncapType; {
 	case at.hook == inbound:
 		p = e.programs["device_inbound"]
+	case at.hook == turned:
+		p = e.programs["device_turned"]
 	case at.hook == farEnd:
 		p = e.programs["device_far"]
 	case encap == "ether" || encap == "loopback":
@@ -199,9 +219,24 @@ func (e *Enforcer) openDevices() error {
 // are sent.
 func rulingsOf(s policy.Set) deviceRulings {
 	return deviceRulings{
-		Egress:  uint16(rulingOf(s.Egress, policy.Egress, s.Entries)),
+		Egress:  uint16(max(rulingOf(s.Egress, policy.Egress, s.Entries), rulingOfQuestions(s.Questions))),
 		Ingress: uint16(rulingOf(s.Ingress, policy.Ingress, s.Entries)),
 	}
+}
+
+// rulingOfQuestions is what denials of some names say.
+func rulingOfQuestions(all []policy.Questions) (ruling deviceRuling) {
+	for _, q := range all {
+		for _, n := range q.Names {
+			switch {
+			case n.Enforced.Verdict == policy.Deny:
+				return deviceRulingRULED_ENFORCED
+			case n.Audited.Verdict == policy.Deny:
+				ruling = deviceRulingRULED_AUDITED
+			}
+		}
+	}
+	return ruling
 }
 
 func rulingOf(p policy.Posture, d policy.Direction, entries []policy.Entry) deviceRuling {

@@ -19,10 +19,25 @@ type enforceAddressKey struct {
 	Addr [16]uint8
 }
 
+type enforceAskedName uint32
+
+const (
+	enforceAskedNameASKED_UNREAD enforceAskedName = 0
+	enforceAskedNameASKED_EVERY  enforceAskedName = 4294967295
+)
+
 type enforceContainerId struct {
 	_   structs.HostLayout
 	Hex [64]uint8
 }
+
+type enforceDirection uint32
+
+const (
+	enforceDirectionDIRECTION_INGRESS enforceDirection = 0
+	enforceDirectionDIRECTION_EGRESS  enforceDirection = 1
+	enforceDirectionDIRECTION_ASKED   enforceDirection = 2
+)
 
 type enforceIdentity uint32
 
@@ -84,6 +99,14 @@ type enforceNameState struct {
 	Identity [8]uint32
 }
 
+type enforcePatternTable uint32
+
+const (
+	enforcePatternTablePATTERNS_OPEN  enforcePatternTable = 0
+	enforcePatternTablePATTERNS_ASKED enforcePatternTable = 1
+	enforcePatternTablePATTERN_TABLES enforcePatternTable = 2
+)
+
 type enforcePortKey struct {
 	_         structs.HostLayout
 	Peer      uint32
@@ -115,7 +138,7 @@ type enforceRegime struct {
 	Everyone   uint32
 	Turn       uint32
 	Shut       uint32
-	Reserved   uint32
+	Mark       uint32
 }
 
 type enforceRuleKey struct {
@@ -141,7 +164,19 @@ type enforceRuleValue struct {
 	AuditedRule  uint32
 	Enforced     uint8
 	Audited      uint8
-	Reserved     [2]uint8
+	Asked        uint16
+}
+
+type enforceToldName struct {
+	_    structs.HostLayout
+	Text [256]uint8
+}
+
+type enforceTurnerKey struct {
+	_        structs.HostLayout
+	Netns    uint64
+	Device   uint32
+	Reserved uint32
 }
 
 type enforceVerdict uint32
@@ -157,6 +192,7 @@ const (
 type enforceVerdictKey struct {
 	_         structs.HostLayout
 	Cgroup    uint64
+	Name      uint64
 	Addr      [16]uint8
 	Rule      uint32
 	Peer      uint32
@@ -184,6 +220,7 @@ type enforceVerdictValue struct {
 const (
 	enforceMapAddresses        = "addresses"
 	enforceMapAsked            = "asked"
+	enforceMapAskedPeers       = "asked_peers"
 	enforceMapContainers       = "containers"
 	enforceMapDatagramNotes    = "datagram_notes"
 	enforceMapForged           = "forged"
@@ -202,6 +239,8 @@ const (
 	enforceMapSets             = "sets"
 	enforceMapSynNotes         = "syn_notes"
 	enforceMapTalks            = "talks"
+	enforceMapToldNames        = "told_names"
+	enforceMapTurners          = "turners"
 	enforceMapVerdicts         = "verdicts"
 	enforceMapVerdictsToo      = "verdicts_too"
 	enforceProgEnforceConnect4 = "enforce_connect4"
@@ -214,10 +253,13 @@ const (
 	enforceProgEnforceSendmsg4 = "enforce_sendmsg4"
 	enforceProgEnforceSendmsg6 = "enforce_sendmsg6"
 	enforceProgEnforceState    = "enforce_state"
+	enforceVarAskedNameType    = "asked_name_type"
+	enforceVarDirectionType    = "direction_type"
 	enforceVarIdentityType     = "identity_type"
 	enforceVarMemberFlagType   = "member_flag_type"
 	enforceVarNameLossType     = "name_loss_type"
 	enforceVarNameStateType    = "name_state_type"
+	enforceVarPatternTableType = "pattern_table_type"
 	enforceVarPortKeyType      = "port_key_type"
 	enforceVarRankType         = "rank_type"
 	enforceVarRuleKeyType      = "rule_key_type"
@@ -286,6 +328,7 @@ type enforceProgramSpecs struct {
 type enforceMapSpecs struct {
 	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
 	Asked         *ebpf.MapSpec `ebpf:"asked"`
+	AskedPeers    *ebpf.MapSpec `ebpf:"asked_peers"`
 	Containers    *ebpf.MapSpec `ebpf:"containers"`
 	DatagramNotes *ebpf.MapSpec `ebpf:"datagram_notes"`
 	Forged        *ebpf.MapSpec `ebpf:"forged"`
@@ -304,6 +347,8 @@ type enforceMapSpecs struct {
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	SynNotes      *ebpf.MapSpec `ebpf:"syn_notes"`
 	Talks         *ebpf.MapSpec `ebpf:"talks"`
+	ToldNames     *ebpf.MapSpec `ebpf:"told_names"`
+	Turners       *ebpf.MapSpec `ebpf:"turners"`
 	Verdicts      *ebpf.MapSpec `ebpf:"verdicts"`
 	VerdictsToo   *ebpf.MapSpec `ebpf:"verdicts_too"`
 }
@@ -312,16 +357,19 @@ type enforceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type enforceVariableSpecs struct {
-	IdentityType   *ebpf.VariableSpec `ebpf:"identity_type"`
-	MemberFlagType *ebpf.VariableSpec `ebpf:"member_flag_type"`
-	NameLossType   *ebpf.VariableSpec `ebpf:"name_loss_type"`
-	NameStateType  *ebpf.VariableSpec `ebpf:"name_state_type"`
-	PortKeyType    *ebpf.VariableSpec `ebpf:"port_key_type"`
-	RankType       *ebpf.VariableSpec `ebpf:"rank_type"`
-	RuleKeyType    *ebpf.VariableSpec `ebpf:"rule_key_type"`
-	RuleSetType    *ebpf.VariableSpec `ebpf:"rule_set_type"`
-	RuleValueType  *ebpf.VariableSpec `ebpf:"rule_value_type"`
-	VerdictType    *ebpf.VariableSpec `ebpf:"verdict_type"`
+	AskedNameType    *ebpf.VariableSpec `ebpf:"asked_name_type"`
+	DirectionType    *ebpf.VariableSpec `ebpf:"direction_type"`
+	IdentityType     *ebpf.VariableSpec `ebpf:"identity_type"`
+	MemberFlagType   *ebpf.VariableSpec `ebpf:"member_flag_type"`
+	NameLossType     *ebpf.VariableSpec `ebpf:"name_loss_type"`
+	NameStateType    *ebpf.VariableSpec `ebpf:"name_state_type"`
+	PatternTableType *ebpf.VariableSpec `ebpf:"pattern_table_type"`
+	PortKeyType      *ebpf.VariableSpec `ebpf:"port_key_type"`
+	RankType         *ebpf.VariableSpec `ebpf:"rank_type"`
+	RuleKeyType      *ebpf.VariableSpec `ebpf:"rule_key_type"`
+	RuleSetType      *ebpf.VariableSpec `ebpf:"rule_set_type"`
+	RuleValueType    *ebpf.VariableSpec `ebpf:"rule_value_type"`
+	VerdictType      *ebpf.VariableSpec `ebpf:"verdict_type"`
 }
 
 // enforceObjects contains all objects after they have been loaded into the kernel.
@@ -346,6 +394,7 @@ func (o *enforceObjects) Close() error {
 type enforceMaps struct {
 	Addresses     *ebpf.Map `ebpf:"addresses"`
 	Asked         *ebpf.Map `ebpf:"asked"`
+	AskedPeers    *ebpf.Map `ebpf:"asked_peers"`
 	Containers    *ebpf.Map `ebpf:"containers"`
 	DatagramNotes *ebpf.Map `ebpf:"datagram_notes"`
 	Forged        *ebpf.Map `ebpf:"forged"`
@@ -364,6 +413,8 @@ type enforceMaps struct {
 	Sets          *ebpf.Map `ebpf:"sets"`
 	SynNotes      *ebpf.Map `ebpf:"syn_notes"`
 	Talks         *ebpf.Map `ebpf:"talks"`
+	ToldNames     *ebpf.Map `ebpf:"told_names"`
+	Turners       *ebpf.Map `ebpf:"turners"`
 	Verdicts      *ebpf.Map `ebpf:"verdicts"`
 	VerdictsToo   *ebpf.Map `ebpf:"verdicts_too"`
 }
@@ -372,6 +423,7 @@ func (m *enforceMaps) Close() error {
 	return _EnforceClose(
 		m.Addresses,
 		m.Asked,
+		m.AskedPeers,
 		m.Containers,
 		m.DatagramNotes,
 		m.Forged,
@@ -390,6 +442,8 @@ func (m *enforceMaps) Close() error {
 		m.Sets,
 		m.SynNotes,
 		m.Talks,
+		m.ToldNames,
+		m.Turners,
 		m.Verdicts,
 		m.VerdictsToo,
 	)
@@ -399,16 +453,19 @@ func (m *enforceMaps) Close() error {
 //
 // It can be passed to loadEnforceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type enforceVariables struct {
-	IdentityType   *ebpf.Variable `ebpf:"identity_type"`
-	MemberFlagType *ebpf.Variable `ebpf:"member_flag_type"`
-	NameLossType   *ebpf.Variable `ebpf:"name_loss_type"`
-	NameStateType  *ebpf.Variable `ebpf:"name_state_type"`
-	PortKeyType    *ebpf.Variable `ebpf:"port_key_type"`
-	RankType       *ebpf.Variable `ebpf:"rank_type"`
-	RuleKeyType    *ebpf.Variable `ebpf:"rule_key_type"`
-	RuleSetType    *ebpf.Variable `ebpf:"rule_set_type"`
-	RuleValueType  *ebpf.Variable `ebpf:"rule_value_type"`
-	VerdictType    *ebpf.Variable `ebpf:"verdict_type"`
+	AskedNameType    *ebpf.Variable `ebpf:"asked_name_type"`
+	DirectionType    *ebpf.Variable `ebpf:"direction_type"`
+	IdentityType     *ebpf.Variable `ebpf:"identity_type"`
+	MemberFlagType   *ebpf.Variable `ebpf:"member_flag_type"`
+	NameLossType     *ebpf.Variable `ebpf:"name_loss_type"`
+	NameStateType    *ebpf.Variable `ebpf:"name_state_type"`
+	PatternTableType *ebpf.Variable `ebpf:"pattern_table_type"`
+	PortKeyType      *ebpf.Variable `ebpf:"port_key_type"`
+	RankType         *ebpf.Variable `ebpf:"rank_type"`
+	RuleKeyType      *ebpf.Variable `ebpf:"rule_key_type"`
+	RuleSetType      *ebpf.Variable `ebpf:"rule_set_type"`
+	RuleValueType    *ebpf.Variable `ebpf:"rule_value_type"`
+	VerdictType      *ebpf.Variable `ebpf:"verdict_type"`
 }
 
 // enforcePrograms contains all programs after they have been loaded into the kernel.

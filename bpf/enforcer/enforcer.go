@@ -34,9 +34,11 @@ type Enforcer struct {
 	inner      innerTables
 	regime     *regime
 	sets       slots
-	names      names
+	names      names // of peers
+	asked      names // of questions
 	hosts      *mirror[[16]byte, uint32]
 	blocks     *mirror[enforceAddressKey, uint32]
+	turners    *mirror[enforceTurnerKey, uint32]
 	containers *mirror[enforceContainerId, enforceMember]
 	devices    devices
 	attached   bool // something is at work, by whoever's hand
@@ -80,7 +82,8 @@ func (e *Enforcer) open() error {
 		spec.Maps[name].MaxEntries = room
 	}
 	e.inner = innerTables{spec.Maps["port_sets"].InnerMap, spec.Maps["sets"].InnerMap}
-	e.names.inner = spec.Maps["patterns"].InnerMap
+	e.names = names{inner: spec.Maps["patterns"].InnerMap, table: enforcePatternTablePATTERNS_OPEN}
+	e.asked = names{inner: spec.Maps["patterns"].InnerMap, table: enforcePatternTablePATTERNS_ASKED}
 	dir := e.mapDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("directory for pins: %w", err)
@@ -108,6 +111,9 @@ func (e *Enforcer) open() error {
 		return err
 	}
 	if e.blocks, err = newMirror[enforceAddressKey, uint32](e.maps["addresses"]); err != nil {
+		return err
+	}
+	if e.turners, err = newMirror[enforceTurnerKey, uint32](e.maps["turners"]); err != nil {
 		return err
 	}
 	if e.containers, err = newMirror[enforceContainerId, enforceMember](e.maps["containers"]); err != nil {

@@ -14,9 +14,10 @@ import (
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
-// names is the table of DNS patterns that is in place.
+// names is a table of DNS patterns that is in place.
 type names struct {
 	inner  *ebpf.MapSpec
+	table  enforcePatternTable
 	digest [sha256.Size]byte // of its patterns; zero: an earlier daemon's hand
 }
 
@@ -65,7 +66,7 @@ func (n *names) put(patterns *ebpf.Map, p *preparedNames) error {
 	if p == nil {
 		return nil
 	}
-	if err := patterns.Put(uint32(0), p.table); err != nil {
+	if err := patterns.Put(uint32(n.table), p.table); err != nil {
 		return fmt.Errorf("put the DNS patterns in place: %w", err)
 	}
 	n.digest = p.digest

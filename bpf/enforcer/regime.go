@@ -1,6 +1,8 @@
 package enforcer
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"unsafe"
@@ -20,7 +22,14 @@ func openRegime(m *ebpf.Map) (*regime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the regime: %w", err)
 	}
-	return &regime{(*enforceRegime)(unsafe.Pointer(&pages[0])), pages}, nil
+	r := &regime{(*enforceRegime)(unsafe.Pointer(&pages[0])), pages}
+	// Not to be guessed by who may set marks of packets. The programs of an earlier daemon know the same.
+	if atomic.LoadUint32(&r.Mark) == 0 {
+		var b [4]byte
+		rand.Read(b[:]) // never fails
+		atomic.StoreUint32(&r.Mark, binary.NativeEndian.Uint32(b[:])&^15|16)
+	}
+	return r, nil
 }
 
 // close gives the memory up. Nothing of the regime may be used then.

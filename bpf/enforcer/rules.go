@@ -47,8 +47,10 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 		rules = append(rules, rule{keyOf(en), enforceRuleValue{
 			EnforcedRule: kernel.RuleNumber(t.Rule(en.Enforced.Rule)), AuditedRule: kernel.RuleNumber(t.Rule(en.Audited.Rule)),
 			Enforced: rank(en.Enforced.Verdict, posture.Enforce), Audited: rank(en.Audited.Verdict, posture.Audit),
+			Asked: uint16(en.Questions),
 		}})
 	}
+	rules = append(rules, encodeQuestions(t, s)...)
 	for direction, p := range map[policy.Direction]policy.Posture{policy.Ingress: s.Ingress, policy.Egress: s.Egress} {
 		if open[direction] && (p.Enforce || p.Audit) {
 			rules = append(rules, rule{keyOf(policy.Entry{Direction: direction}), enforceRuleValue{
@@ -59,6 +61,35 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 	slices.SortFunc(rules, func(a, b rule) int {
 		return cmp.Or(cmp.Compare(a.key.Bits, b.key.Bits), bytes.Compare(a.bytes(), b.bytes()))
 	})
+	return rules
+}
+
+// encodeQuestions gives the entries about questions of DNS, by their numbers.
+func encodeQuestions(t *policy.Tables, s policy.Set) (rules []rule) {
+	open := map[int]bool{} // those of everyone, where what a policy denies by default stands
+	for _, en := range s.Entries {
+		open[en.Questions] = open[en.Questions] || en.Peer == policy.IdentityAny
+	}
+	for i, q := range s.Questions {
+		add := func(id uint32, of, all policy.Decision, posture policy.Posture, reject uint8) {
+			rules = append(rules, rule{
+				enforceRuleKey{
+					Bits: bitsAnyPort + 16, Peer: id, Direction: uint8(enforceDirectionDIRECTION_ASKED), Port: bits.ReverseBytes16(uint16(i + 1)),
+				},
+				enforceRuleValue{
+					EnforcedRule: kernel.RuleNumber(t.Rule(of.Rule)), AuditedRule: kernel.RuleNumber(t.Rule(all.Rule)),
+					Enforced: rank(of.Verdict, posture.Enforce), Audited: rank(all.Verdict, posture.Audit), Asked: uint16(reject),
+				}})
+		}
+		var posture policy.Posture
+		if open[i+1] {
+			posture = s.Egress
+		}
+		add(uint32(enforceAskedNameASKED_EVERY), q.Enforced, q.Audited, posture, q.Reject.Code())
+		for _, n := range q.Names {
+			add(uint32(n.Identity), n.Enforced, n.Audited, policy.Posture{}, 0)
+		}
+	}
 	return rules
 }
 

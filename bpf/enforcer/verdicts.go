@@ -61,7 +61,9 @@ func (e *Enforcer) emptyVerdicts(table *ebpf.Map, fn func(*kernel.Verdict)) erro
 		if err := table.LookupAndDelete(&keys[i], &v); err != nil {
 			return err
 		}
-		fn(verdictOf(&keys[i], &v))
+		out := verdictOf(&keys[i], &v)
+		out.Name = e.nameTold(keys[i].Name)
+		fn(out)
 	}
 	return nil
 }
@@ -85,12 +87,32 @@ func (e *Enforcer) quiesce() error {
 	return nil
 }
 
+// nameTold is the name of a question that was refused; the kernel keeps the last
+// 4,096.
+func (e *Enforcer) nameTold(hash uint64) string {
+	var told enforceToldName
+	if hash == 0 || hash == enforceNameUnread || e.maps["told_names"].Lookup(hash, &told) != nil {
+		return ""
+	}
+	name := make([]byte, told.Text[len(told.Text)-1])
+	for i := range name {
+		name[i] = '?'
+		if c := int(told.Text[i]); c < len(characters) {
+			name[i] = characters[c]
+		}
+	}
+	return string(name)
+}
+
+// enforceNameUnread is NAME_UNREAD of c/wire_rule.h.
+const enforceNameUnread = 1
+
 func verdictOf(k *enforceVerdictKey, v *enforceVerdictValue) *kernel.Verdict {
 	out := &kernel.Verdict{
 		Cgroup: k.Cgroup, PeerCgroup: v.PeerCgroup, Peer: netip.AddrPortFrom(netip.AddrFrom16(k.Addr).Unmap(), v.RemotePort),
 		LocalPort: v.LocalPort, Port: k.Port, Protocol: k.Protocol, Direction: policy.Direction(k.Direction),
 		Denied: enforceVerdict(k.Verdict) == enforceVerdictVERDICT_DENIED, Rule: k.Rule, Identity: policy.Identity(k.Peer),
-		Count: v.Count, Last: v.Last, PID: v.Pid,
+		Asked: k.Name != 0, Count: v.Count, Last: v.Last, PID: v.Pid,
 	}
 	for i, c := range v.Comm {
 		out.Comm[i] = byte(c)

@@ -21,6 +21,7 @@ type Judged struct {
 	Port       uint16         // the server's; the type for ICMP
 	PID        uint32         // of the workload's process; 0 when unknown
 	Comm       Comm           //
+	Asked      string         // the DNS name of a question that was judged, "?" for one that cannot be read; empty: no question
 	Count      uint64         // connections that were refused, or packets that were dropped
 	Rule       string         // the rule in words; empty where no rule allows it
 	By         []PolicyRef    // whose rule it is, or the policies that want one

@@ -23,6 +23,7 @@ type wireJudged struct {
 	Comm     text            `json:"comm,omitzero"`
 	Count    uint64          `json:"n"`
 	Rule     text            `json:"rule,omitzero"`
+	Asked    text            `json:"asked,omitzero"`
 	By       []wirePolicyRef `json:"by,omitempty"`
 }
 
@@ -39,7 +40,7 @@ func encodeJudged(j *flow.Judged) *wireJudged {
 	w := &wireJudged{
 		Cgroup: j.Cgroup, Peer: j.PeerCgroup, Ingress: j.Ingress, Denied: j.Denied, Ended: j.Ended, Protocol: j.Protocol,
 		Local: addrPortText(j.Local), Remote: addrPortText(j.Remote), Port: j.Port, PID: j.PID, Comm: text(j.Comm.String()),
-		Count: j.Count, Rule: text(j.Rule),
+		Count: j.Count, Rule: text(j.Rule), Asked: text(j.Asked),
 	}
 	if w.Local == "" {
 		w.Source = j.Local.Port()
@@ -53,7 +54,7 @@ func encodeJudged(j *flow.Judged) *wireJudged {
 func (w *wireJudged) decode() (*flow.Judged, error) {
 	j := &flow.Judged{
 		Cgroup: w.Cgroup, PeerCgroup: w.Peer, Ingress: w.Ingress, Denied: w.Denied, Ended: w.Ended, Protocol: w.Protocol,
-		Port: w.Port, PID: w.PID, Comm: flow.MakeComm(string(w.Comm)), Count: w.Count, Rule: string(w.Rule),
+		Port: w.Port, PID: w.PID, Comm: flow.MakeComm(string(w.Comm)), Count: w.Count, Rule: string(w.Rule), Asked: string(w.Asked),
 	}
 	var err error
 	if j.Remote, err = addrPort(w.Remote); err != nil {
@@ -69,6 +70,9 @@ func (w *wireJudged) decode() (*flow.Judged, error) {
 	}
 	if len(w.Rule) > maxString {
 		return nil, wrong(`"rule"`, "rule of %d bytes: at most %d", len(w.Rule), maxString)
+	}
+	if len(w.Asked) > maxString {
+		return nil, wrong(`"asked"`, "name of %d bytes: at most %d", len(w.Asked), maxString)
 	}
 	if len(w.By) > maxPolicyRefs {
 		return nil, wrong(`"by"`, "%d policies: at most %d", len(w.By), maxPolicyRefs)

@@ -12,7 +12,7 @@ func sampleJudged() *flow.Judged {
 	return &flow.Judged{
 		Cgroup: 7, PeerCgroup: 9, Ingress: true, Denied: true, Ended: true, Protocol: flow.TCP,
 		Local: netip.MustParseAddrPort("10.0.0.1:3306"), Remote: netip.MustParseAddrPort("10.0.0.2:40000"), Port: 3306,
-		PID: 12, Comm: flow.MakeComm("mariadbd"), Count: 4, Rule: "deny everyone else to 10.0.0.1/32",
+		PID: 12, Comm: flow.MakeComm("mariadbd"), Count: 4, Rule: "deny everyone else to 10.0.0.1/32", Asked: "db.example.com",
 		By: []flow.PolicyRef{{Name: "mysql", Namespace: "shop", Kind: "Guard", Mode: "enforce", Section: "guard", Index: 1}},
 	}
 }

@@ -18,6 +18,8 @@ type Verdict struct {
 	Protocol   uint8
 	Direction  policy.Direction
 	Denied     bool   // else audited: it passed
+	Asked      bool   // it is about a question of DNS, and not about who may speak to whom
+	Name       string // that was asked for, "?" for bytes that names of hosts do not have; empty where it could not be read
 	Rule       uint32 // RuleNumber; 0: no rule allows it
 	Identity   policy.Identity
 	Count      uint64 // connections that were refused, packets that were dropped

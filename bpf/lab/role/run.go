@@ -24,6 +24,7 @@ func programs(n Name) (program, bool) {
 		HTTPClient:     httpClient,
 		DatagramServer: datagramServer,
 		DatagramClient: datagramClient,
+		Asker:          asker,
 		Ping:           ping,
 		ScriptServer:   scriptServer,
 		ScriptClient:   scriptClient,

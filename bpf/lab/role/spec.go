@@ -18,9 +18,12 @@ const (
 	HTTPClient     Name = "http-client"
 	DatagramServer Name = "datagram-server"
 	DatagramClient Name = "datagram-client"
-	Ping           Name = "ping"
-	ScriptServer   Name = "script-server"
-	ScriptClient   Name = "script-client"
+	// Asker sends each datagram of a script from one socket, and waits Timeout for what
+	// comes back before the next. With Detail its report has what that was.
+	Asker        Name = "asker"
+	Ping         Name = "ping"
+	ScriptServer Name = "script-server"
+	ScriptClient Name = "script-client"
 	// Steady keeps one connection to an echo server busy until it is told to stop:
 	// its report tells how many echoes came.
 	Steady Name = "steady"
@@ -51,6 +54,11 @@ const (
 	// Defer makes a script server's listener wait for the first data
 	// (TCP_DEFER_ACCEPT).
 	Defer Behaviour = "defer"
+	// Connected makes an asker connect its socket.
+	Connected Behaviour = "connected"
+	// Stream makes an asker say its script over TCP, in as many pieces, and hear what
+	// comes back of all of it.
+	Stream Behaviour = "stream"
 )
 
 // Spec is all that a role is told. The zero value of a number means its default.
@@ -124,4 +132,5 @@ type Conn struct {
 	Sent     uint64         `json:"sent"`
 	Received uint64         `json:"received"`
 	Failure  string         `json:"failure,omitempty"`
+	Heard    []byte         `json:"heard,omitempty"` // of an asker: the answer
 }

@@ -60,6 +60,9 @@ func judgedSummary(j *flow.Judged) string {
 	if rule == "" {
 		rule = "no rule allows it"
 	}
+	if j.Asked != "" {
+		rule += ", asked for " + j.Asked
+	}
 	var by []string
 	for _, p := range j.By {
 		by = append(by, p.String())
@@ -86,6 +89,7 @@ func (o *object) judged(j *flow.Judged) {
 	o.text("command", j.Comm.String())
 	o.number("count", j.Count)
 	o.text("rule", j.Rule)
+	o.text("asked", j.Asked)
 	lists := map[string][]string{}
 	for _, p := range j.By {
 		for key, s := range map[string]string{
@@ -113,7 +117,7 @@ func (o reader) judged() *flow.Judged {
 		Local:  address(o.text("local"), uint32(o.number("local_port"))),
 		Remote: address(o.text("remote"), uint32(o.number("remote_port"))),
 		Port:   uint16(o.number("port")), PID: uint32(o.number("pid")), Comm: flow.MakeComm(o.text("command")),
-		Count: o.number("count"), Rule: o.text("rule"),
+		Count: o.number("count"), Rule: o.text("rule"), Asked: o.text("asked"),
 	}
 	at := func(list []string, i int) string {
 		if i < len(list) {

@@ -32,6 +32,7 @@ func (p *Packer) judged(b []byte, j *flow.Judged) []byte {
 	b = appendComm(b, &j.Comm)
 	b = binary.AppendUvarint(b, j.Count)
 	b = binary.AppendUvarint(b, p.text(j.Rule))
+	b = binary.AppendUvarint(b, p.text(j.Asked))
 	b = binary.AppendUvarint(b, uint64(len(j.By)))
 	for _, ref := range j.By {
 		for _, s := range [...]string{ref.Name, ref.Namespace, ref.Kind, ref.Mode, ref.Section} {
@@ -53,6 +54,7 @@ func (c *cursor) judged(b *Batch) *flow.Judged {
 	j.Port, j.PID = uint16(c.uvarint()), uint32(c.uvarint())
 	j.Comm, j.Count = c.comm(), c.uvarint()
 	j.Rule = b.text(c.uvarint())
+	j.Asked = b.text(c.uvarint())
 	for n := c.uvarint(); n > 0; n-- {
 		ref := flow.PolicyRef{Name: b.text(c.uvarint()), Namespace: b.text(c.uvarint()), Kind: b.text(c.uvarint()), Mode: b.text(c.uvarint()), Section: b.text(c.uvarint())}
 		ref.Index = int(c.varint())
