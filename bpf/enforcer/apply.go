@@ -1,6 +1,7 @@
 package enforcer
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -91,9 +92,9 @@ func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, er
 	if p.asked, err = e.asked.prepare(t.Asked); err != nil {
 		return nil, fmt.Errorf("rules for questions: %w", err)
 	}
-	claimed := e.sets.copy()
+	claimed, numbers := e.sets.copy(), numberRules(t)
 	for _, s := range t.Sets {
-		rules := encode(t, s)
+		rules := encode(numbers, s)
 		r.Rules += len(rules)
 		d := digest(rules)
 		slot, filled, err := claimed.find(d, e.maps["sets"].MaxEntries())
@@ -148,21 +149,18 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 		return err
 	}
 	used := map[uint32]bool{}
+	var changed []change // of the others what is there is the same, and so is what it is about
 	e.devices.sending = plan.Hold
 	for i, t := range tables.tables {
 		used[tables.slots[i]] = true
 		ruled := rulingsOf(plan.Tables.Sets[i])
 		e.devices.sending = e.devices.sending || ruled.Egress != uint16(deviceRulingRULED_NOT)
-		if err := e.maps["ruled"].Put(tables.slots[i], ruled); err != nil {
-			return fmt.Errorf("say what a table of rules is about: %w", err)
+		if t != nil {
+			changed = append(changed, change{tables.slots[i], ruled, t, tables.digests[i]})
 		}
-		if t == nil {
-			continue
-		}
-		if err := errors.Join(e.maps["port_sets"].Put(tables.slots[i], t.ports), e.maps["sets"].Put(tables.slots[i], t.wide)); err != nil {
-			return fmt.Errorf("put a table of rules in place: %w", err)
-		}
-		e.sets.take(tables.slots[i], tables.digests[i])
+	}
+	if err := e.fillPlaces(changed); err != nil {
+		return err
 	}
 	atomic.StoreUint32(&e.regime.Everyone, tables.slots[0])
 	if err := e.admit(plan, tables.places); err != nil {
@@ -179,6 +177,32 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 		}
 	}
 	return e.sets.release(used, e.maps["sets"], e.maps["port_sets"])
+}
+
+// change is a table of rules, and the place that it gets.
+type change struct {
+	slot   uint32
+	ruled  deviceRulings
+	tables *ruleTables
+	digest [sha256.Size]byte
+}
+
+// fillPlaces puts tables where nobody looks yet.
+func (e *Enforcer) fillPlaces(changed []change) error {
+	err := sideBySide(2*len(changed), func(i int) error {
+		c := changed[i/2]
+		if i%2 == 0 {
+			return errors.Join(e.maps["ruled"].Put(c.slot, c.ruled), e.maps["port_sets"].Put(c.slot, c.tables.ports))
+		}
+		return e.maps["sets"].Put(c.slot, c.tables.wide)
+	})
+	if err != nil {
+		return fmt.Errorf("put a table of rules in place: %w", err)
+	}
+	for _, c := range changed {
+		e.sets.take(c.slot, c.digest)
+	}
+	return nil
 }
 
 // takeOver puts the programs to work. What an earlier daemon had with other tables

@@ -28,10 +28,29 @@ const (
 	bitsAnyPort     = 48
 )
 
+// ruleNumbers are the kernel's numbers for a plan's rules, by policy.RuleID.
+type ruleNumbers []uint32
+
+func numberRules(t *policy.Tables) ruleNumbers {
+	n := make(ruleNumbers, len(t.Rules)+1)
+	for i, r := range t.Rules {
+		n[i+1] = kernel.RuleNumber(r)
+	}
+	return n
+}
+
+// of is 0 for ids that the plan does not have, as policy.Tables.Rule is the zero Rule.
+func (n ruleNumbers) of(id policy.RuleID) uint32 {
+	if int(id) >= len(n) {
+		return 0
+	}
+	return n[id]
+}
+
 // encode turns a set into the kernel's table. What a policy denies by default
 // stands in the entries for every peer: the least specific one, and those that
 // say nothing themselves.
-func encode(t *policy.Tables, s policy.Set) []rule {
+func encode(numbers ruleNumbers, s policy.Set) []rule {
 	rules := make([]rule, 0, len(s.Entries)+2)
 	open := map[policy.Direction]bool{policy.Ingress: true, policy.Egress: true}
 	for _, en := range s.Entries {
@@ -45,12 +64,12 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 			open[en.Direction] = false
 		}
 		rules = append(rules, rule{keyOf(en), enforceRuleValue{
-			EnforcedRule: kernel.RuleNumber(t.Rule(en.Enforced.Rule)), AuditedRule: kernel.RuleNumber(t.Rule(en.Audited.Rule)),
+			EnforcedRule: numbers.of(en.Enforced.Rule), AuditedRule: numbers.of(en.Audited.Rule),
 			Enforced: rank(en.Enforced.Verdict, posture.Enforce), Audited: rank(en.Audited.Verdict, posture.Audit),
 			Asked: uint16(en.Questions),
 		}})
 	}
-	rules = append(rules, encodeQuestions(t, s)...)
+	rules = append(rules, encodeQuestions(numbers, s)...)
 	for direction, p := range map[policy.Direction]policy.Posture{policy.Ingress: s.Ingress, policy.Egress: s.Egress} {
 		if open[direction] && (p.Enforce || p.Audit) {
 			rules = append(rules, rule{keyOf(policy.Entry{Direction: direction}), enforceRuleValue{
@@ -65,7 +84,7 @@ func encode(t *policy.Tables, s policy.Set) []rule {
 }
 
 // encodeQuestions gives the entries about questions of DNS, by their numbers.
-func encodeQuestions(t *policy.Tables, s policy.Set) (rules []rule) {
+func encodeQuestions(numbers ruleNumbers, s policy.Set) (rules []rule) {
 	open := map[int]bool{} // those of everyone, where what a policy denies by default stands
 	for _, en := range s.Entries {
 		open[en.Questions] = open[en.Questions] || en.Peer == policy.IdentityAny
@@ -77,7 +96,7 @@ func encodeQuestions(t *policy.Tables, s policy.Set) (rules []rule) {
 					Bits: bitsAnyPort + 16, Peer: id, Direction: uint8(enforceDirectionDIRECTION_ASKED), Port: bits.ReverseBytes16(uint16(i + 1)),
 				},
 				enforceRuleValue{
-					EnforcedRule: kernel.RuleNumber(t.Rule(of.Rule)), AuditedRule: kernel.RuleNumber(t.Rule(all.Rule)),
+					EnforcedRule: numbers.of(of.Rule), AuditedRule: numbers.of(all.Rule),
 					Enforced: rank(of.Verdict, posture.Enforce), Audited: rank(all.Verdict, posture.Audit), Asked: uint16(reject),
 				}})
 		}

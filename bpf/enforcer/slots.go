@@ -50,17 +50,26 @@ func (s *slots) take(slot uint32, d [sha256.Size]byte) {
 
 // release empties the places that nobody is in any more.
 func (s *slots) release(used map[uint32]bool, arrays ...*ebpf.Map) error {
-	for slot, d := range s.taken {
-		if used[slot] || slot < uint32(enforceRuleSetSET_FIRST) {
-			continue
+	var left []uint32
+	for slot := range s.taken {
+		if !used[slot] && slot >= uint32(enforceRuleSetSET_FIRST) {
+			left = append(left, slot)
 		}
-		for _, a := range arrays {
-			if err := a.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-				return fmt.Errorf("empty the set of rules %d: %w", slot, err)
-			}
+	}
+	n := len(arrays)
+	err := sideBySide(n*len(left), func(i int) error {
+		slot := left[i/n]
+		if err := arrays[i%n].Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("empty the set of rules %d: %w", slot, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, slot := range left {
+		delete(s.by, s.taken[slot])
 		delete(s.taken, slot)
-		delete(s.by, d)
 	}
 	return nil
 }
