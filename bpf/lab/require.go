@@ -10,7 +10,8 @@ import (
 )
 
 // Privileged is an environment variable. "1" turns the skips of this package
-// into failures; "0" skips privileged tests also where they could run.
+// into failures, "bare" all but those for want of a program: it is for a kernel with
+// nothing beside it. "0" skips privileged tests also where they could run.
 const Privileged = "WEIR_TEST_PRIVILEGED"
 
 // RequireRoot skips the test where it may not load BPF or make namespaces.
@@ -37,6 +38,9 @@ func RequireRoot(t testing.TB) {
 func RequireTool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv(Privileged) == "bare" {
+		t.Skipf("needs the program %s, and there are none here", name)
+	}
 	if err != nil {
 		missing(t, "needs the program %s", name)
 	}
@@ -46,8 +50,8 @@ func RequireTool(t testing.TB, name string) string {
 // missing ends the test: as skipped, or as failed where skipping is forbidden.
 func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
-	if os.Getenv(Privileged) == "1" {
-		t.Fatalf(format+" ("+Privileged+"=1 forbids skipping)", args...)
+	if env := os.Getenv(Privileged); env == "1" || env == "bare" {
+		t.Fatalf(format+" ("+Privileged+"="+env+" forbids skipping)", args...)
 	}
 	t.Skipf(format, args...)
 }

@@ -48,6 +48,8 @@ func TestWhatIsMissingSkipsOrFails(t *testing.T) {
 	}{
 		{"", needsTool, "skipped: needs the program no-such-program"},
 		{"1", needsTool, "failed: needs the program no-such-program"},
+		{"bare", needsTool, "skipped: needs the program no-such-program"},
+		{"bare", func(t testing.TB) { missing(t, "needs root") }, "failed: needs root"},
 		{"0", RequireRoot, "skipped: " + Privileged + "=0"},
 		{"", func(t testing.TB) { RequireTool(t, "sh") }, "passed"},
 	} {
