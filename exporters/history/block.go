@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/klauspost/compress/zstd"
@@ -44,10 +46,20 @@ func (b *block) add(at int64, f *flowpb.Flow) error {
 	return nil
 }
 
-// reset empties it and keeps its room.
-func (b *block) reset() {
+// packed is a block as the file has it.
+type packed struct {
+	body        []byte
+	flows       int
+	first, last int64
+	keys        []string
+}
+
+// pack gives the block and empties it; its room is kept.
+func (b *block) pack(c *codec) packed {
+	out := packed{c.pack(b.raw), b.flows, b.first, b.last, slices.Sorted(maps.Keys(b.keys))}
 	clear(b.keys)
 	*b = block{raw: b.raw[:0], keys: b.keys}
+	return out
 }
 
 // codec compresses and reads blocks. It is safe for many goroutines.

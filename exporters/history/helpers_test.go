@@ -119,3 +119,13 @@ func short(list []int) string {
 	}
 	return fmt.Sprint(list)
 }
+
+// places are where all flows stand.
+func places(t *testing.T, s *history.Store) (out []hubble.PastPlace) {
+	t.Helper()
+	err := s.Flows(t.Context(), always(), func(p hubble.PastPlace, _ *flowpb.Flow) bool { out = append(out, p); return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

@@ -193,13 +193,9 @@ func (m *minutes) all() iter.Seq2[operation, *numbers] {
 	}
 }
 
-// flushed forgets the minutes that are over, where they were written.
-func (m *minutes) flushed(now time.Time, written bool) {
-	m.change = time.Time{}
-	if !written {
-		// What was merged is not: the transaction was undone, but the sum is right.
-		return
-	}
+// written forgets the minutes that are over. It is for after a commit: of a
+// transaction that was undone the sums in memory are right, what was merged included.
+func (m *minutes) written(now time.Time) {
 	m.dirty = false
 	clear(m.traffic)
 	over := now.Unix()/60 - 1

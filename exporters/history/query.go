@@ -5,19 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
+	"github.com/seed79351815/weir/exporters/hubble/convert"
 )
 
 var _ hubble.Past = (*Store)(nil)
-
-// openBlock is the place of the block that is not written yet.
-const openBlock = math.MaxInt64
 
 // Flows yields the flows that q asks for in the order of their arrival, or the
 // newest first, until yield returns false. It holds one block at a time, and no
@@ -26,28 +24,23 @@ const openBlock = math.MaxInt64
 func (s *Store) Flows(ctx context.Context, q hubble.PastQuery, yield func(hubble.PastPlace, *flowpb.Flow) bool) error {
 	s.mu.Lock()
 	last := s.last
-	open := slices.Clone(s.open.raw)
+	wait := s.pending.view()
 	s.mu.Unlock()
 	ids, err := s.blocks(ctx, q, last)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	if len(open) > 0 {
-		ids = append(ids, openBlock)
-	}
 	if q.Newest {
 		slices.Reverse(ids)
+		if !s.yieldWaiting(ctx, q, last, &wait, yield) {
+			return ctx.Err()
+		}
 	}
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var flows []*flowpb.Flow
-		if id == openBlock {
-			flows, err = parseFlows(open)
-		} else {
-			flows, err = s.block(ctx, id)
-		}
+		flows, err := s.block(ctx, id)
 		if err != nil {
 			return fmt.Errorf("history: %w", err)
 		}
@@ -55,25 +48,45 @@ func (s *Store) Flows(ctx context.Context, q hubble.PastQuery, yield func(hubble
 			return nil
 		}
 	}
-	return nil
+	if !q.Newest {
+		s.yieldWaiting(ctx, q, last, &wait, yield)
+	}
+	return ctx.Err()
 }
 
-// yieldBlock yields the flows of a block that q asks for.
+// yieldBlock yields the flows of a block that q asks for. It tells whether more is
+// wanted.
 func (s *Store) yieldBlock(q hubble.PastQuery, id int64, flows []*flowpb.Flow, yield func(hubble.PastPlace, *flowpb.Flow) bool) bool {
 	for i := range flows {
 		if q.Newest {
 			i = len(flows) - 1 - i
 		}
-		at := flows[i].GetTime().AsTime().UnixNano()
 		place := hubble.PastPlace{Block: id, Index: i}
-		if at < q.Since || at > q.Until || id > s.before && at > q.Present || place.Before(q.From) {
-			continue
-		}
-		if !yield(place, flows[i]) {
+		if s.asked(q, place, flows[i].GetTime().AsTime().UnixNano()) && !yield(place, flows[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// yieldWaiting yields what is not written yet, at the places that it will have in the
+// blocks behind last.
+func (s *Store) yieldWaiting(ctx context.Context, q hubble.PastQuery, last int64, w *waiting, yield func(hubble.PastPlace, *flowpb.Flow) bool) bool {
+	c := convert.New(s.cfg.NodeName, s.cfg.Version)
+	return w.each(q.Newest, func(i int, r *flow.Record) bool {
+		place := hubble.PastPlace{Block: last + 1 + int64(i/blockFlows), Index: i % blockFlows}
+		if !s.asked(q, place, r.Time) {
+			return ctx.Err() == nil
+		}
+		f := c.Flow(r)
+		c.Extend(f, r)
+		return yield(place, f) && ctx.Err() == nil
+	})
+}
+
+// asked tells whether q asks for what is at a place.
+func (s *Store) asked(q hubble.PastQuery, place hubble.PastPlace, at int64) bool {
+	return at >= q.Since && at <= q.Until && (place.Block <= s.before || at <= q.Present) && !place.Before(q.From)
 }
 
 // blocks are those that may hold what q asks for, up to last, in the order of their

@@ -47,7 +47,7 @@ type Config struct {
 const MinSize = 32 << 20
 
 const (
-	// flushAfter is how long a flow waits in memory at most: what a killed process loses.
+	// flushAfter is how long a record waits in memory at most: what a killed process loses.
 	flushAfter = 5 * time.Second
 	// walLimit is what the write-ahead log may keep between two checkpoints.
 	walLimit = 8 << 20
@@ -63,9 +63,9 @@ type Store struct {
 
 	mu       sync.Mutex // all of the following, and writing
 	convert  *convert.Converter
-	open     block
-	opened   time.Time // when the first flow of open came
-	last     int64     // the last block written
+	pending  pending
+	open     block // that is being made of them
+	last     int64 // the last block written
 	red      minutes
 	watch    watch
 	complain time.Time // when a failure to write was last logged
@@ -159,18 +159,10 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 	return nil
 }
 
-// keep puts a record into the open block, which it writes once it is full.
+// keep lets a record wait to be written, and writes once many do.
 func (s *Store) keep(ctx context.Context, r *flow.Record) {
-	f := s.convert.Flow(r)
-	s.convert.Extend(f, r)
-	if err := s.open.add(r.Time, f); err != nil {
-		s.lost(lossEncode, 1)
-		return
-	}
-	if s.open.flows == 1 {
-		s.opened = s.cfg.Now()
-	}
-	if s.open.flows == blockFlows {
+	s.pending.add(r, s.cfg.Now())
+	if s.pending.full() {
 		s.flush(ctx, true)
 	}
 }
@@ -195,9 +187,9 @@ func (s *Store) tend(ctx context.Context) {
 	now := s.cfg.Now()
 	noted := s.noteMinute(now)
 	s.mu.Lock()
-	block := s.open.flows > 0 && now.Sub(s.opened) >= flushAfter
-	if numbers := s.red.due(now); block || numbers || noted {
-		s.flush(ctx, block)
+	flows := s.pending.len() > 0 && now.Sub(s.pending.since) >= flushAfter
+	if numbers := s.red.due(now); flows || numbers || noted {
+		s.flush(ctx, flows)
 	}
 	s.mu.Unlock()
 	if err := s.retain(ctx, now); err != nil && ctx.Err() == nil {

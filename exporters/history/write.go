@@ -5,33 +5,73 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/seed79351815/weir/collector/flow"
 )
 
 // logEvery is how often the same failure is logged.
 const logEvery = time.Minute
 
-// flush writes what was counted since the last time and, if told so, the open block.
-// A block that cannot be written is lost, so that memory stays bounded; numbers are
-// kept for the next time.
-func (s *Store) flush(ctx context.Context, block bool) {
+// flush writes what was counted since the last time and, if told so, the records that
+// wait. Those that cannot be written are lost, so that memory stays bounded; numbers
+// are kept for the next time.
+func (s *Store) flush(ctx context.Context, records bool) {
 	// What is being written when weir stops shall still be written.
 	ctx = context.WithoutCancel(ctx)
-	err := s.write(ctx, block)
-	if full(err) && s.makeRoom(ctx) == nil {
-		err = s.write(ctx, block)
+	var blocks []packed
+	if records {
+		blocks = s.packPending()
+	}
+	err := s.write(ctx, blocks)
+	if full(err) {
+		blocks, err = s.squeeze(ctx, blocks)
 	}
 	if err != nil {
 		flows := 0
-		if block {
-			flows = s.open.flows
+		for _, b := range blocks {
+			flows += b.flows
 		}
 		s.lost(lossWrite, uint64(flows))
 		s.warn("flows or numbers could not be kept", flows, err)
 	}
-	if block {
-		s.open.reset()
+	s.red.change = time.Time{}
+}
+
+// packPending makes blocks of the records that wait, which wait no more.
+func (s *Store) packPending() (blocks []packed) {
+	w := s.pending.take()
+	w.each(false, func(_ int, r *flow.Record) bool {
+		f := s.convert.Flow(r)
+		s.convert.Extend(f, r)
+		if err := s.open.add(r.Time, f); err != nil {
+			s.lost(lossEncode, 1)
+			return true
+		}
+		if s.open.flows == blockFlows {
+			blocks = append(blocks, s.open.pack(s.codec))
+		}
+		return true
+	})
+	if s.open.flows > 0 {
+		blocks = append(blocks, s.open.pack(s.codec))
 	}
-	s.red.flushed(s.cfg.Now(), err == nil)
+	return blocks
+}
+
+// squeeze writes one block after another, each in the room that older ones give, and
+// gives those that find none with the error of the last.
+func (s *Store) squeeze(ctx context.Context, blocks []packed) (left []packed, err error) {
+	for i := range max(1, len(blocks)) { // without blocks there are numbers
+		part := blocks[min(i, len(blocks)):min(i+1, len(blocks))]
+		e := s.write(ctx, part)
+		if full(e) && s.makeRoom(ctx) == nil {
+			e = s.write(ctx, part)
+		}
+		if e != nil {
+			left, err = append(left, part...), e
+		}
+	}
+	return left, err
 }
 
 // makeRoom is for when the disk is full, or the bound was met before the retention
@@ -44,18 +84,15 @@ func (s *Store) makeRoom(ctx context.Context) error {
 	return s.shrink(ctx, retainStep)
 }
 
-func (s *Store) write(ctx context.Context, block bool) error {
+// write writes blocks and what was counted in one transaction.
+func (s *Store) write(ctx context.Context, blocks []packed) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	id := s.last
-	if block && s.open.flows > 0 {
-		id++
-		if err := s.writeBlock(ctx, tx, id); err != nil {
-			return err
-		}
+	if err := writeBlocks(ctx, tx, s.last, blocks); err != nil {
+		return err
 	}
 	if err := s.red.write(ctx, tx); err != nil {
 		return err
@@ -66,26 +103,36 @@ func (s *Store) write(ctx context.Context, block bool) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	s.last = id
+	s.last += int64(len(blocks))
+	s.red.written(s.cfg.Now())
 	s.watch.written()
 	return nil
 }
 
-func (s *Store) writeBlock(ctx context.Context, tx *sql.Tx, id int64) error {
-	b := &s.open
-	_, err := tx.ExecContext(ctx, "INSERT INTO blocks (id, first, last, flows, body) VALUES (?, ?, ?, ?, ?)",
-		id, b.first, b.last, b.flows, s.codec.pack(b.raw))
-	if err != nil {
-		return err
+// writeBlocks gives the blocks the numbers behind last.
+func writeBlocks(ctx context.Context, tx *sql.Tx, last int64, blocks []packed) error {
+	if len(blocks) == 0 {
+		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO keys (key, block) VALUES (?, ?)")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO blocks (id, first, last, flows, body) VALUES (?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
-	for k := range b.keys {
-		if _, err := insert.ExecContext(ctx, []byte(k), id); err != nil {
+	index, err := tx.PrepareContext(ctx, "INSERT INTO keys (key, block) VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	for i, b := range blocks {
+		id := last + 1 + int64(i)
+		if _, err := insert.ExecContext(ctx, id, b.first, b.last, b.flows, b.body); err != nil {
 			return err
+		}
+		for _, k := range b.keys {
+			if _, err := index.ExecContext(ctx, []byte(k), id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
