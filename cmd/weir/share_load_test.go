@@ -86,7 +86,7 @@ func (w *writer) flush() {
 // pair is what both sockets of a connection say.
 func (w *writer) pair(kind flow.Kind, now, start int64, i int, kept bool) {
 	asks, answers := loadCgroups(i)
-	local := netip.AddrPortFrom(loadAddr(asks), uint16(1024+i%60000))
+	local := netip.AddrPortFrom(loadAddr(asks), loadPort(i))
 	remote := netip.AddrPortFrom(loadAddr(answers), 8080)
 	s := flow.Socket{
 		Cookie: uint64(2*i + 1), Cgroup: asks, NetNS: uint32(asks), PID: uint32(asks) + 1000, Comm: flow.MakeComm("client"), Protocol: flow.TCP,
@@ -114,7 +114,7 @@ func (w *writer) request(now int64, i int) {
 	asks, answers := loadCgroups(i)
 	x := &flow.Exchange{
 		Counted: loadCounted(asks, answers, i/loadServices%loadPaths), Cookie: uint64(2*(i%loadKept) + 1), ConnID: uint64(i%loadKept) + 1,
-		NetNS: uint32(asks), PID: uint32(asks) + 1000, Comm: flow.MakeComm("client"), Local: netip.AddrPortFrom(loadAddr(asks), uint16(1024+i%loadKept)),
+		NetNS: uint32(asks), PID: uint32(asks) + 1000, Comm: flow.MakeComm("client"), Local: netip.AddrPortFrom(loadAddr(asks), loadPort(i%loadKept)),
 		RemotePort: 8080, Transport: flow.TCP, Status: 200, Why: flow.WhySample, Start: now, Latency: 2_000_000, RequestBytes: 300, ResponseBytes: 4000,
 		HTTP: &flow.HTTPExchange{
 			Method: "GET", Path: fmt.Sprintf("/api/%s/%d", loadNames[i/loadServices%loadPaths], i), Version: 11,
@@ -151,6 +151,15 @@ var loadNames = [loadPaths]string{"users", "orders", "items", "carts", "prices",
 
 func loadCgroups(i int) (asks, answers uint64) {
 	return 100 + uint64(i%loadServices), 200 + uint64(i%loadServices)
+}
+
+// loadPort is a client's port, of those that Linux gives: 32768 to 60999. The kept
+// connections' are nobody else's.
+func loadPort(i int) uint16 {
+	if i < loadKept {
+		return uint16(32768 + i)
+	}
+	return uint16(33000 + i%27000)
 }
 
 func loadAddr(cgroup uint64) netip.Addr { return netip.AddrFrom4([4]byte{172, 18, 0, byte(cgroup)}) }

@@ -56,7 +56,7 @@ type packed struct {
 
 // pack gives the block and empties it; its room is kept.
 func (b *block) pack(c *codec) packed {
-	out := packed{c.pack(b.raw), b.flows, b.first, b.last, slices.Sorted(maps.Keys(b.keys))}
+	out := packed{c.pack(b.raw), b.flows, b.first, b.last, slices.Collect(maps.Keys(b.keys))}
 	clear(b.keys)
 	*b = block{raw: b.raw[:0], keys: b.keys}
 	return out
@@ -70,7 +70,7 @@ type codec struct {
 
 func newCodec() (*codec, error) {
 	// A block is some 100 KiB: a wider window is memory that nothing is found in.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true), zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true), zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}

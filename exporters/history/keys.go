@@ -25,14 +25,20 @@ const maxPort = 32767
 
 // addKeys adds what a flow can be found by.
 func addKeys(to map[string]struct{}, f *flowpb.Flow) {
+	var room [64]byte
+	put := func(b []byte) {
+		if _, ok := to[string(b)]; !ok { // nearly all are there: to look costs no memory
+			to[string(b)] = struct{}{}
+		}
+	}
 	add := func(prefix, s string) {
 		if s != "" {
-			to[prefix+s] = struct{}{}
+			put(append(append(room[:0], prefix...), s...))
 		}
 	}
 	for _, ip := range [2]string{f.GetIP().GetSource(), f.GetIP().GetDestination()} {
 		if a, err := netip.ParseAddr(ip); err == nil {
-			add(keyIP, a.Unmap().String())
+			put(a.Unmap().AppendTo(append(room[:0], keyIP...)))
 		}
 	}
 	for _, e := range [2]*flowpb.Endpoint{f.GetSource(), f.GetDestination()} {
@@ -43,7 +49,7 @@ func addKeys(to map[string]struct{}, f *flowpb.Flow) {
 	}
 	for _, p := range ports(f.GetL4()) {
 		if p <= maxPort {
-			add(keyPort, strconv.FormatUint(uint64(p), 10))
+			put(strconv.AppendUint(append(room[:0], keyPort...), uint64(p), 10))
 		}
 	}
 	add(keyVerdict, strconv.Itoa(int(f.GetVerdict())))

@@ -41,9 +41,7 @@ func (s *Store) flush(ctx context.Context, records bool) {
 func (s *Store) packPending() (blocks []packed) {
 	w := s.pending.take()
 	w.each(false, func(_ int, r *flow.Record) bool {
-		f := s.convert.Flow(r)
-		s.convert.Extend(f, r)
-		if err := s.open.add(r.Time, f); err != nil {
+		if err := s.open.add(r.Time, s.convert.Briefly(r)); err != nil {
 			s.lost(lossEncode, 1)
 			return true
 		}
@@ -119,23 +117,17 @@ func writeBlocks(ctx context.Context, tx *sql.Tx, last int64, blocks []packed) e
 		return err
 	}
 	defer insert.Close()
-	index, err := tx.PrepareContext(ctx, "INSERT INTO keys (key, block) VALUES (?, ?)")
-	if err != nil {
-		return err
-	}
-	defer index.Close()
+	var index []indexRow
 	for i, b := range blocks {
 		id := last + 1 + int64(i)
 		if _, err := insert.ExecContext(ctx, id, b.first, b.last, b.flows, b.body); err != nil {
 			return err
 		}
 		for _, k := range b.keys {
-			if _, err := index.ExecContext(ctx, []byte(k), id); err != nil {
-				return err
-			}
+			index = append(index, indexRow{k, id})
 		}
 	}
-	return nil
+	return writeIndex(ctx, tx, index)
 }
 
 // warn logs the first of many failures, and then one in logEvery.

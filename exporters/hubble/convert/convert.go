@@ -23,6 +23,10 @@ type Converter struct {
 	node    string
 	emitter *flowpb.Emitter
 	cache   map[*flow.Workload]*identity
+
+	extending object // of the extensions that are being written
+	lending   bool   // Briefly is at work
+	lent      lent
 }
 
 // maxCache bounds the workloads that a Converter remembers.
@@ -51,17 +55,14 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	if reply {
 		src, dst = dst, src
 	}
-	out := &flowpb.Flow{
-		Time:             timestamppb.New(time.Unix(0, r.Time)),
-		Uuid:             uuid(c.node, r),
-		Emitter:          c.emitter,
-		Verdict:          flowpb.Verdict(r.Verdict),
-		Type:             flowpb.FlowType_L3_L4,
-		NodeName:         c.node,
-		L4:               transport(r, src.Addr, dst.Addr),
-		IsReply:          wrapperspb.Bool(reply),
-		TrafficDirection: direction(f, reply),
-	}
+	out := c.blank()
+	out.Time = timestamppb.New(time.Unix(0, r.Time))
+	out.Uuid = uuid(c.node, r)
+	out.Verdict = flowpb.Verdict(r.Verdict)
+	out.Type = flowpb.FlowType_L3_L4
+	out.L4 = transport(r, src.Addr, dst.Addr)
+	out.IsReply = wrapperspb.Bool(reply)
+	out.TrafficDirection = direction(f, reply)
 	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 	out.Summary = summary(r)
 	c.ends(out, src, dst)

@@ -26,10 +26,11 @@ func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
 	if answered {
 		src, dst = dst, src
 	}
-	out := &flowpb.Flow{
-		Time: timestamppb.New(time.Unix(0, r.Time)), Emitter: c.emitter, NodeName: c.node,
-		Verdict: flowpb.Verdict(r.Verdict), Type: flowpb.FlowType_L7, TrafficDirection: seenFrom(l.Seen),
-	}
+	out := c.blank()
+	out.Time = timestamppb.New(time.Unix(0, r.Time))
+	out.Verdict = flowpb.Verdict(r.Verdict)
+	out.Type = flowpb.FlowType_L7
+	out.TrafficDirection = seenFrom(l.Seen)
 	c.ends(out, src, dst)
 	x := l.Exchange
 	if x == nil {

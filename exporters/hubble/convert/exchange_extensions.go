@@ -76,7 +76,7 @@ func (o *object) exchange(x *flow.Exchange) {
 	o.text("protocol", x.Transport.String())
 	o.number("protocol_number", uint64(x.Transport))
 	o.counted(&x.Counted, x.Status)
-	o.text("start", instant(x.Start))
+	o.instant("start", x.Start)
 	o.number("request_bytes", x.RequestBytes)
 	o.number("response_bytes", x.ResponseBytes)
 	o.object("socket", false, func(o *object) { o.exchangeSocket(x) })

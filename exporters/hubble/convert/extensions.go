@@ -16,13 +16,19 @@ const structURL = "type.googleapis.com/google.protobuf.Struct"
 // type is google.protobuf.Struct, because Hubble's CLI ends the whole stream at
 // a type that it does not know.
 func (c *Converter) Extend(out *flowpb.Flow, r *flow.Record) {
-	o := object{b: make([]byte, 0, 1024), c: c}
+	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: c.extensions(make([]byte, 0, 1024), r)}
+}
+
+func (c *Converter) extensions(b []byte, r *flow.Record) []byte {
+	c.extending = object{b: b, c: c}
+	o := &c.extending // on the heap once, for all
 	if r.Kind == flow.RecordL7 {
 		o.l7(r.L7)
 	} else {
 		o.flow(r)
 	}
-	out.Extensions = &anypb.Any{TypeUrl: structURL, Value: o.b}
+	b, o.b = o.b, nil
+	return b
 }
 
 func (o *object) flow(r *flow.Record) {
@@ -31,11 +37,9 @@ func (o *object) flow(r *flow.Record) {
 	o.number("flow_id", f.ID)
 	o.text("protocol", f.Protocol.String())
 	o.number("protocol_number", uint64(f.Protocol))
-	o.text("start", instant(f.Start))
-	o.text("last", instant(f.Last))
-	if f.Ended != 0 {
-		o.text("ended", instant(f.Ended))
-	}
+	o.instant("start", f.Start)
+	o.instant("last", f.Last)
+	o.instant("ended", f.Ended)
 	o.text("end", f.End.String())
 	o.flag("preexisting", f.Preexisting)
 	o.number("connect_latency_ns", unsigned(f.ConnectLatency))
@@ -125,11 +129,12 @@ func (o *object) workload(w *flow.Workload) {
 
 // instant is ns since the Unix epoch as RFC 3339 with all its digits; a double
 // would lose some.
-func instant(ns int64) string {
+func (o *object) instant(key string, ns int64) {
 	if ns == 0 {
-		return ""
+		return
 	}
-	return time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
+	var room [len(time.RFC3339Nano)]byte
+	o.text(key, string(time.Unix(0, ns).UTC().AppendFormat(room[:0], time.RFC3339Nano)))
 }
 
 // addrText is address and port, or the address alone where there is no port.

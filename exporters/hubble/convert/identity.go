@@ -26,7 +26,8 @@ type identity struct {
 	name      string
 	labels    []string
 	workloads []*flowpb.Workload
-	extension []byte // what an end's extensions say of it
+	extension []byte           // what an end's extensions say of it
+	endpoint  *flowpb.Endpoint // of flows that are lent; nil until there is one
 }
 
 func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
@@ -38,9 +39,13 @@ func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
 		return &flowpb.Endpoint{Identity: identityWorld, Labels: []string{"reserved:world"}}
 	}
 	id := c.identity(w)
-	out := &flowpb.Endpoint{
-		Identity: id.number, Namespace: id.namespace, PodName: id.name, Labels: id.labels, Workloads: id.workloads,
+	if c.lending && w.Runtime != flow.RuntimeHost {
+		if id.endpoint == nil {
+			id.endpoint = id.newEndpoint()
+		}
+		return id.endpoint
 	}
+	out := id.newEndpoint()
 	if w.Runtime == flow.RuntimeHost {
 		// "host" would say nothing: the process is the name that helps.
 		if p := processName(e.Comm); p != "" {
@@ -48,6 +53,10 @@ func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
 		}
 	}
 	return out
+}
+
+func (id *identity) newEndpoint() *flowpb.Endpoint {
+	return &flowpb.Endpoint{Identity: id.number, Namespace: id.namespace, PodName: id.name, Labels: id.labels, Workloads: id.workloads}
 }
 
 // local tells whether an address can be nobody's beyond this host or its links.

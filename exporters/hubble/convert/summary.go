@@ -126,11 +126,10 @@ func icmpName(t uint8, names func(uint8) string) string {
 
 // ending says how a flow ended and after how long.
 func ending(f *flow.Flow) string {
-	what := map[flow.End]string{
-		flow.EndNone: "ended", flow.EndClosed: "closed", flow.EndResetLocal: "reset by client", flow.EndResetRemote: "reset by server",
-		flow.EndRefused: "connection refused", flow.EndTimedOut: "timed out", flow.EndUnreachable: "unreachable",
-		flow.EndAborted: "given up", flow.EndIdle: "idle", flow.EndLost: "end not seen",
-	}[f.End]
+	what := ""
+	if int(f.End) < len(endings) {
+		what = endings[f.End]
+	}
 	if what == "" {
 		what = f.End.String()
 	}
@@ -138,6 +137,12 @@ func ending(f *flow.Flow) string {
 		what += " after " + Duration(time.Duration(f.Ended-f.Start))
 	}
 	return what
+}
+
+var endings = [...]string{
+	flow.EndNone: "ended", flow.EndClosed: "closed", flow.EndResetLocal: "reset by client", flow.EndResetRemote: "reset by server",
+	flow.EndRefused: "connection refused", flow.EndTimedOut: "timed out", flow.EndUnreachable: "unreachable",
+	flow.EndAborted: "given up", flow.EndIdle: "idle", flow.EndLost: "end not seen",
 }
 
 // traffic lists what a flow carried, seen from the client.
