@@ -10,7 +10,7 @@ import (
 
 // maxPending bounds the records that wait to be written. They take some 100 bytes
 // each, and what their texts take.
-const maxPending = 8192
+const maxPending = 48 * blockFlows
 
 // pending are records that wait to be written, packed: to make messages of them is
 // dear, and most connections end before it is done, so that their starts need none.

@@ -7,11 +7,8 @@ package convert
 
 import (
 	"net/netip"
-	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"google.golang.org/protobuf/types/known/timestamppb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -26,7 +23,7 @@ type Converter struct {
 
 	extending object // of the extensions that are being written
 	lending   bool   // Briefly is at work
-	lent      lent
+	lent      parts
 }
 
 // maxCache bounds the workloads that a Converter remembers.
@@ -55,13 +52,13 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	if reply {
 		src, dst = dst, src
 	}
-	out := c.blank()
-	out.Time = timestamppb.New(time.Unix(0, r.Time))
+	p := c.blank(r.Time)
+	p.setReply(reply)
+	out := &p.flow
 	out.Uuid = uuid(c.node, r)
 	out.Verdict = flowpb.Verdict(r.Verdict)
 	out.Type = flowpb.FlowType_L3_L4
 	out.L4 = transport(r, src.Addr, dst.Addr)
-	out.IsReply = wrapperspb.Bool(reply)
 	out.TrafficDirection = direction(f, reply)
 	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 	out.Summary = summary(r)
@@ -80,7 +77,7 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 
 // ends says who the source and the destination are.
 func (c *Converter) ends(out *flowpb.Flow, src, dst *flow.Endpoint) {
-	out.IP = network(src.Addr.Addr(), dst.Addr.Addr())
+	setNetwork(out.IP, src.Addr.Addr(), dst.Addr.Addr())
 	out.Source, out.Destination = c.endpoint(src), c.endpoint(dst)
 	out.SourceNames, out.DestinationNames = validAll(src.Names), validAll(dst.Names)
 	// Hubble's text formats ask for services, not for names: a peer that only
@@ -133,8 +130,7 @@ func setSocket(out *flowpb.Flow, f *flow.Flow) {
 	}
 }
 
-func network(src, dst netip.Addr) *flowpb.IP {
-	ip := &flowpb.IP{}
+func setNetwork(ip *flowpb.IP, src, dst netip.Addr) {
 	if src.IsValid() {
 		ip.Source = src.WithZone("").String()
 	}
@@ -147,5 +143,4 @@ func network(src, dst netip.Addr) *flowpb.IP {
 	case src.Is6() || dst.Is6():
 		ip.IpVersion = flowpb.IPVersion_IPv6
 	}
-	return ip
 }

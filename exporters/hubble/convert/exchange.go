@@ -1,11 +1,7 @@
 package convert
 
 import (
-	"time"
-
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"google.golang.org/protobuf/types/known/timestamppb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -26,8 +22,8 @@ func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
 	if answered {
 		src, dst = dst, src
 	}
-	out := c.blank()
-	out.Time = timestamppb.New(time.Unix(0, r.Time))
+	p := c.blank(r.Time)
+	out := &p.flow
 	out.Verdict = flowpb.Verdict(r.Verdict)
 	out.Type = flowpb.FlowType_L7
 	out.TrafficDirection = seenFrom(l.Seen)
@@ -39,7 +35,7 @@ func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
 	out.Uuid = uuid(c.node, r)
 	out.L4 = portsOnly(x.Transport, src.Addr, dst.Addr)
 	out.EventType = &flowpb.CiliumEventType{Type: eventL7}
-	out.IsReply = wrapperspb.Bool(answered)
+	p.setReply(answered)
 	out.L7 = layer7(l)
 	out.SocketCookie, out.CgroupId = x.Cookie, x.Cgroup
 	if l.TraceID != "" {

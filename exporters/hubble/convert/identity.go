@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
@@ -140,7 +141,12 @@ func processName(c flow.Comm) string {
 }
 
 // valid makes s fit for a protobuf string, which must be UTF-8.
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+func valid(s string) string {
+	if utf8.ValidString(s) { // eight letters at a time
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
 
 // validAll is list itself where nothing had to be replaced.
 func validAll(list []string) []string {

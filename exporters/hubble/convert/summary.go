@@ -2,7 +2,7 @@ package convert
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -16,25 +16,24 @@ func summary(r *flow.Record) string {
 	if r.Kind == flow.RecordDrop {
 		return dropSummary(r)
 	}
-	parts := []string{header(r)}
+	var room [160]byte
+	b := append(room[:0], header(r)...)
+	f := &r.Flow
 	switch r.Kind {
 	case flow.RecordStart:
-		if r.Flow.Preexisting {
-			parts = append(parts, "older than weir")
+		if f.Preexisting {
+			b = append(b, "; older than weir"...)
 		}
 	case flow.RecordUpdate:
-		f := &r.Flow
 		life := time.Duration(r.Time - f.Start)
-		list := append([]string{"up " + Duration(life)}, traffic(f)...)
+		b = appendTraffic(appendDuration(append(b, "; up "...), life), f)
 		if secs := life.Seconds(); secs > 0 {
-			list = append(list, Bytes(uint64(float64(f.Sent.Payload+f.Received.Payload)/secs))+"/s")
+			b = append(appendBytes(append(b, ", "...), uint64(float64(f.Sent.Payload+f.Received.Payload)/secs)), "/s"...)
 		}
-		parts = append(parts, strings.Join(list, ", "))
 	case flow.RecordEnd:
-		list := append([]string{ending(&r.Flow)}, traffic(&r.Flow)...)
-		parts = append(parts, strings.Join(list, ", "))
+		b = appendTraffic(appendEnding(append(b, "; "...), f), f)
 	}
-	return strings.Join(parts, "; ")
+	return string(b)
 }
 
 func dropSummary(r *flow.Record) string {
@@ -124,8 +123,8 @@ func icmpName(t uint8, names func(uint8) string) string {
 	return fmt.Sprintf("type %d", t)
 }
 
-// ending says how a flow ended and after how long.
-func ending(f *flow.Flow) string {
+// appendEnding says how a flow ended and after how long.
+func appendEnding(b []byte, f *flow.Flow) []byte {
 	what := ""
 	if int(f.End) < len(endings) {
 		what = endings[f.End]
@@ -133,10 +132,11 @@ func ending(f *flow.Flow) string {
 	if what == "" {
 		what = f.End.String()
 	}
+	b = append(b, what...)
 	if f.Ended > f.Start {
-		what += " after " + Duration(time.Duration(f.Ended-f.Start))
+		b = appendDuration(append(b, " after "...), time.Duration(f.Ended-f.Start))
 	}
-	return what
+	return b
 }
 
 var endings = [...]string{
@@ -145,18 +145,19 @@ var endings = [...]string{
 	flow.EndAborted: "given up", flow.EndIdle: "idle", flow.EndLost: "end not seen",
 }
 
-// traffic lists what a flow carried, seen from the client.
-func traffic(f *flow.Flow) (list []string) {
+// appendTraffic lists what a flow carried, seen from the client.
+func appendTraffic(b []byte, f *flow.Flow) []byte {
 	if f.Sent.Packets+f.Received.Packets > 0 {
-		list = append(list, Bytes(f.Sent.Payload)+" sent", Bytes(f.Received.Payload)+" received")
+		b = append(appendBytes(append(b, ", "...), f.Sent.Payload), " sent, "...)
+		b = append(appendBytes(b, f.Received.Payload), " received"...)
 	}
 	if f.RTT > 0 {
-		list = append(list, "RTT "+Duration(time.Duration(f.RTT)))
+		b = appendDuration(append(b, ", RTT "...), time.Duration(f.RTT))
 	}
 	if f.Retransmits == 1 {
-		list = append(list, "1 retransmit")
+		b = append(b, ", 1 retransmit"...)
 	} else if f.Retransmits > 1 {
-		list = append(list, fmt.Sprintf("%d retransmits", f.Retransmits))
+		b = append(strconv.AppendUint(append(b, ", "...), uint64(f.Retransmits), 10), " retransmits"...)
 	}
-	return list
+	return b
 }

@@ -1,0 +1,47 @@
+package convert_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/seed79351815/weir/exporters/hubble/convert"
+	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+)
+
+// What is lent is what is given, record after record.
+func TestBriefly(t *testing.T) {
+	c := convert.New("node-1", "1.2.3")
+	rapid.Check(t, func(t *rapid.T) {
+		r := recordtest.Any().Draw(t, "record")
+		want := c.Flow(&r)
+		c.Extend(want, &r)
+		if got := c.Briefly(&r); !proto.Equal(got, want) {
+			t.Fatalf("got %v\nwant %v", got, want)
+		}
+	})
+}
+
+// Where one unit ends and the next begins.
+func TestUnitsMeet(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 999: "999 B", 1000: "1.0 kB", 9_949: "9.9 kB", 9_950: "10 kB", 999_499: "999 kB", 999_500: "1.0 MB", 340_000: "340 kB",
+		1_250_000_000: "1.3 GB", math.MaxUint64: "18 EB",
+	} {
+		if got := convert.Bytes(n); got != want {
+			t.Errorf("%d is %s, want %s", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0µs", 40 * time.Microsecond: "40µs", 94_999: "95µs", 400 * time.Microsecond: "0.4ms", 9_949_999: "9.9ms", 9_950_000: "10ms", 999_499_999: "999ms",
+		999_500_000: "1.0s", 59_499 * time.Millisecond: "59s", 59_500 * time.Millisecond: "1m0s", 125 * time.Second: "2m5s", 190 * time.Minute: "3h10m",
+		-400 * time.Microsecond: "-0.4ms",
+	} {
+		if got := convert.Duration(d); got != want {
+			t.Errorf("%d is %s, want %s", d, got, want)
+		}
+	}
+}
