@@ -95,8 +95,7 @@ func (l *Log) line(r *flow.Record) error {
 	if r.Kind == flow.RecordUpdate || r.Kind == flow.RecordL7 && (r.L7 == nil || r.L7.Exchange == nil) {
 		return nil
 	}
-	f := l.convert.Flow(r)
-	l.convert.Extend(f, r)
+	f := l.convert.Briefly(r)
 	return l.print.Write(&observerpb.GetFlowsResponse{
 		ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}, NodeName: f.GetNodeName(), Time: f.GetTime(),
 	})
