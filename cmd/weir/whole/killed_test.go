@@ -50,7 +50,7 @@ func TestKilledTimeAndAgainUnderTraffic(t *testing.T) {
 	at := server.Addr.String()
 	d := startRuled(t)
 	d.give(onlyApp())
-	first := d.inKernel()
+	first, _ := d.inKernel()
 
 	play := func(name, label string, spec role.Spec) *lab.Container {
 		return docker.Play(unique(name), spec, labelled(label)...)
@@ -93,20 +93,22 @@ func TestKilledTimeAndAgainUnderTraffic(t *testing.T) {
 	}
 	t.Logf("%d rounds: %d connections and %d echoes went through, %d attempts did not", rounds, r.Conns, s.Messages, tried)
 
-	if last := d.inKernel(); !maps.Equal(first, last) {
-		t.Errorf("in the kernel were %v and are %v", first, last)
+	// The containers are gone, and their devices: what was there has to be gone, too.
+	if last, devices := d.inKernel(); !maps.Equal(first, last) || len(devices) > 0 {
+		t.Errorf("in the kernel were %v and are %v, at devices %v", first, last, devices)
 	}
 }
 
-// inKernel counts by name what is at work by the daemon's pins: programs, and their
-// tables.
-func (r *ruled) inKernel() map[string]int {
+// inKernel counts by name what is at work by the daemon's pins: programs for all
+// cgroups and their tables, and programs at devices.
+func (r *ruled) inKernel() (count, devices map[string]int) {
 	r.t.Helper()
 	pins, err := filepath.Glob(filepath.Join(r.pins(), "links-*", "*"))
 	if err != nil || len(pins) == 0 {
 		r.t.Fatalf("nothing is pinned in %s: %v", r.pins(), err)
 	}
-	count, tables := map[string]int{}, map[ebpf.MapID]bool{}
+	count, devices = map[string]int{}, map[string]int{}
+	tables := map[ebpf.MapID]bool{}
 	for _, pin := range pins {
 		l, err := link.LoadPinnedLink(pin, nil)
 		if err != nil {
@@ -126,6 +128,10 @@ func (r *ruled) inKernel() map[string]int {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		if info.TCX() != nil {
+			devices[program.Name]++
+			continue
+		}
 		count[program.Name]++
 		ids, _ := program.MapIDs()
 		for _, id := range ids {
@@ -137,5 +143,5 @@ func (r *ruled) inKernel() map[string]int {
 		r.t.Fatal(err)
 	}
 	count["tables of programs"], count["pinned tables"] = len(tables), len(pinned)
-	return count
+	return count, devices
 }
