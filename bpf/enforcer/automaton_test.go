@@ -91,6 +91,9 @@ func FuzzAutomaton(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, patterns, name string) {
 		name = strings.ToLower(name)
+		if name != "" && slices.Contains(strings.Split(name, "."), "") {
+			return // no name has an empty label: a message cannot say it
+		}
 		var list []string
 		for p := range strings.FieldsSeq(strings.ToLower(patterns)) {
 			// What policies may say.
@@ -106,7 +109,7 @@ func FuzzAutomaton(f *testing.F) {
 		if err != nil {
 			t.Fatal(err) // eight short patterns always fit
 		}
-		if got, want := accepted(states, name), matching(names, name); !slices.Equal(got, want) && !strings.HasSuffix(name, ".") {
+		if got, want := accepted(states, name), matching(names, name); !slices.Equal(got, want) {
 			t.Errorf("%q of %q: %v, want %v", name, list, got, want)
 		}
 	})
