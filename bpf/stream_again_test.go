@@ -110,11 +110,7 @@ func TestStreamHeadsAgainForged(t *testing.T) {
 		for i := range all {
 			all[i].asleep = true
 		}
-		if server {
-			s.ask(all...)
-		} else {
-			s.serve(all...)
-		}
+		s.play(server, all...)
 	}
 	s.nothingUnseen()
 }

@@ -107,11 +107,7 @@ func TestStreamForged(t *testing.T) {
 		for i := range all {
 			all[i].asleep = true
 		}
-		if server {
-			s.ask(all...)
-		} else {
-			s.serve(all...)
-		}
+		s.play(server, all...)
 	}
 	s.nothingUnseen()
 }
@@ -125,11 +121,7 @@ func TestStreamForgedWhileBusy(t *testing.T) {
 		for i := range all {
 			all[i].lossy = true
 		}
-		if server {
-			s.ask(all...)
-		} else {
-			s.serve(all...)
-		}
+		s.play(server, all...)
 	}
 	told := 0
 	for _, ev := range s.told.all(func(ev *flow.Event) bool { return ev.Kind == flow.KindTally }) {

@@ -92,6 +92,17 @@ func (s *stage) serve(all ...variant) {
 	s.serveAs(role.Spec{}, all...)
 }
 
+// play plays one side of the variants to a real socket: the server's to a client, or
+// the client's to a server.
+func (s *stage) play(server bool, all ...variant) {
+	s.t.Helper()
+	if server {
+		s.ask(all...)
+	} else {
+		s.serve(all...)
+	}
+}
+
 func (s *stage) serveAs(spec role.Spec, all ...variant) {
 	s.t.Helper()
 	parts, of := s.script(all, true)

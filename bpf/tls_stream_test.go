@@ -212,11 +212,7 @@ func TestTLSStreamCutAnywhere(t *testing.T) {
 				}
 			}
 		}
-		if server {
-			s.ask(variants...)
-		} else {
-			s.serve(variants...)
-		}
+		s.play(server, variants...)
 	}
 	s.handshakesTold(truths)
 	s.nothingUnseen()
@@ -305,11 +301,7 @@ func TestTLSStreamForged(t *testing.T) {
 				}
 			}
 		}
-		if server {
-			s.ask(all...)
-		} else {
-			s.serve(all...)
-		}
+		s.play(server, all...)
 	}
 	s.handshakesTold(truths)
 	s.nothingUnseen()
