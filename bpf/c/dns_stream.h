@@ -248,13 +248,6 @@ static __always_inline bool dns_feed_waits(const struct dns_conn *c, bool egress
 	return c->conn.stream.pending || (c->conn.noted && !egress && dns_signed(c));
 }
 
-/* Nothing comes again. */
-static __always_inline u32 dns_feed_known(struct __sk_buff *skb, struct dns_conn *c, u32 offset, u32 len, u32 position,
-					  u64 now)
-{
-	return 0;
-}
-
 #include "l7_feed.h"
 
 /* What was tried and TCP took becomes the state, and is told. */

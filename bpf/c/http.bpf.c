@@ -206,6 +206,7 @@ __attribute__((noinline)) u32 http_memo_read(struct http_conn *h, u32 shown, u32
 #define FEED_BYTES(c) ((c)->window.bytes)
 #define FEED_WINDOW HTTP1_WINDOW
 #define FEED_LOAD (HTTP1_MASK + 1)
+#define FEED_KNOWS
 
 static __always_inline bool http_feed_ended(const struct http_conn *h, u32 position)
 {

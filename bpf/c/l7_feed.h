@@ -13,7 +13,8 @@
  *  - FEED(init)(c, l): readies a new connection's states;
  *  - FEED(step)(c, len, position, now): shows the window to a direction, or skips; how many bytes
  *    it took;
- *  - FEED(known)(skb, c, offset, len, position, now): takes what need not be shown; how many bytes;
+ *  - FEED_KNOWS and FEED(known)(skb, c, offset, len, position, now), where something comes again: takes
+ *    what need not be shown; how many bytes;
  *  - FEED(ended)(c, position): whether nothing more of a direction is to be read;
  *  - FEED(again)(c): makes the ingress state the tentative one;
  *  - FEED(fed)(c, position, now): after a stretch was shown;
@@ -88,6 +89,13 @@ static __always_inline bool FEED(gap)(FEED_CONN *c, u32 position, u32 gap, u64 n
 	FEED(step)(c, gap, position, now);
 	return true;
 }
+
+#ifndef FEED_KNOWS
+static __always_inline u32 FEED(known)(struct __sk_buff *skb, FEED_CONN *c, u32 offset, u32 len, u32 position, u64 now)
+{
+	return 0;
+}
+#endif
 
 static __always_inline void FEED(segment)(struct __sk_buff *skb, FEED_CONN *c, struct segment *g, bool egress, u64 now)
 {

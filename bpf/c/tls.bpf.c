@@ -26,6 +26,12 @@ static __always_inline void tls_feed_lose(struct tls_conn *h, u8 reason, u64 byt
 	l7_unseen(L7_TLS, reason, 1, bytes);
 }
 
+/* What a server warns of behind its hello is not how the handshake went, nor when. */
+static __always_inline bool tls_warned(const struct tls_dir *d, const struct tls_out *out, bool asks)
+{
+	return out->kind == TLS_ALERT && d->said & SAID_HELLO && !asks && out->level != 2;
+}
+
 /* After every step of a direction, bytes of which were read. */
 static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool asks, u32 bytes, u64 now)
 {
@@ -42,7 +48,7 @@ static __always_inline void tls_took(struct tls_conn *h, struct tls_dir *d, bool
 			d->said |= asks || d->said & SAID_HELLO ? SAID_KEYS : SAID_LOST;
 		return;
 	}
-	if (!(out->kind == TLS_ALERT && d->said & SAID_HELLO && !asks && out->level != 2)) {
+	if (!tls_warned(d, out, asks)) {
 		d->at = now;
 		d->bytes = bytes;
 	}
@@ -126,13 +132,6 @@ static __always_inline void tls_feed_fed(struct tls_conn *h, u32 position, u64 n
 static __always_inline bool tls_feed_waits(const struct tls_conn *h, bool egress)
 {
 	return h->conn.stream.pending;
-}
-
-/* Nothing comes again. */
-static __always_inline u32 tls_feed_known(struct __sk_buff *skb, struct tls_conn *c, u32 offset, u32 len, u32 position,
-					  u64 now)
-{
-	return 0;
 }
 
 #include "l7_feed.h"
