@@ -297,7 +297,7 @@ static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 no
 static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct bpf_tcp_sock *tp;
+	struct tcp_sock *tp;
 	struct http_conn *h;
 	struct l7_sock *l;
 	struct segment g;
@@ -307,17 +307,16 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 
 	if (!sk || !read_segment(skb, &g))
 		return PASS;
-	sk = bpf_sk_fullsock(sk);
-	tp = sk ? bpf_tcp_sock(sk) : NULL;
+	tp = bpf_skc_to_tcp_sock(sk);
 	h = tp ? http_feed_enter(skb, sk, &g, egress) : NULL;
 	if (!h)
 		return PASS;
 	now = segment_time(skb, egress);
 	if (h->conn.noted && !egress && !conn_peer(&h->conn, bpf_sk_storage_get(&l7_socks, sk, 0, 0)))
 		h->flags |= HTTP_SWITCHED;
-	http_commit(h, stream_rcv_nxt(tp, sk), now);
+	http_commit(h, stream_rcv_nxt(tp), now);
 	if (g.len && !http_over(h)) {
-		if (egress || stream_tries(&h->conn.stream, &g, sk, tp))
+		if (egress || stream_tries(&h->conn.stream, &g, tp))
 			http_feed_segment(skb, h, &g, egress, now);
 		else if (h->conn.stream.doubt)
 			h->dirs[STREAM_INGRESS].spoilt = 1;
@@ -402,7 +401,7 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 		h->flags |= HTTP_SWITCHED;
 	client = h->conn.client;
 	fin = fin_taken(sk);
-	http_commit(h, tp->rcv_nxt - fin, now);
+	http_commit(h, stream_rcv_nxt(tp), now);
 	mark = h->dirs[STREAM_INGRESS].mark;
 	if (client && fin)
 		http_finish(h, &h->dirs[STREAM_INGRESS]);

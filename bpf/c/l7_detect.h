@@ -280,41 +280,51 @@ static __always_inline void l7_seek(struct __sk_buff *skb, struct bpf_sock *sk, 
 }
 
 /* May not return: the protocol's program goes on in its place. */
-static __always_inline void l7_packet(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+static __always_inline void l7_go_on(struct __sk_buff *skb, struct l7_sock *l, bool egress)
 {
-	struct l7_sock *l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
-	struct segment g;
+	void *programs = egress ? (void *)&l7_egress : (void *)&l7_ingress;
 
-	if (l && l->flags & L7_OPAQUE)
-		return;
-	if (!l || !l->protocol || l->flags & L7_LOST) {
-		struct sock_info *i;
-
-		if (!read_segment(skb, &g) || !g.len)
-			return;
-		i = bpf_sk_storage_get(&sockets, sk, 0, 0);
-		if (!i)
-			return;
-		if (i->role == ROLE_LISTENER) {
-			if (!egress)
-				l7_hand_over(skb, i, &g);
-			return;
-		}
-		if (!l)
-			l = l7_create(sk, i, egress);
-		if (!l)
-			return;
-		if (l->flags & L7_LOST)
-			l7_seek(skb, sk, l, i, &g, egress);
-		else
-			l7_look(skb, sk, l, i, &g, egress);
-		if (!l->protocol || l->flags & (L7_OPAQUE | L7_LOST))
-			return;
-	}
-	if (egress)
-		bpf_tail_call(skb, &l7_egress, l->protocol);
+	/* A number that the kernel knows beforehand makes a jump of it. */
+	if (l->protocol == L7_HTTP)
+		bpf_tail_call_static(skb, programs, L7_HTTP);
 	else
-		bpf_tail_call(skb, &l7_ingress, l->protocol);
+		bpf_tail_call(skb, programs, l->protocol);
 	/* There is no such program. */
 	l->flags |= L7_OPAQUE;
+}
+
+/* Whether it is known what to do with a connection's segments, and done: to read them, or not to. */
+static __always_inline bool l7_settled(struct __sk_buff *skb, struct l7_sock *l, bool egress)
+{
+	if (!(l->flags & (L7_OPAQUE | L7_LOST)) && l->protocol)
+		l7_go_on(skb, l, egress);
+	return l->flags & L7_OPAQUE;
+}
+
+/* A segment of a connection of which little is known yet. l is NULL where nothing is. */
+static __always_inline void l7_packet(struct __sk_buff *skb, struct bpf_sock *sk, struct l7_sock *l, bool egress)
+{
+	struct sock_info *i;
+	struct segment g;
+
+	if (!read_segment(skb, &g) || !g.len)
+		return;
+	i = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!i)
+		return;
+	if (i->role == ROLE_LISTENER) {
+		if (!egress)
+			l7_hand_over(skb, i, &g);
+		return;
+	}
+	if (!l)
+		l = l7_create(sk, i, egress);
+	if (!l)
+		return;
+	if (l->flags & L7_LOST)
+		l7_seek(skb, sk, l, i, &g, egress);
+	else
+		l7_look(skb, sk, l, i, &g, egress);
+	if (l->protocol && !(l->flags & (L7_OPAQUE | L7_LOST)))
+		l7_go_on(skb, l, egress);
 }

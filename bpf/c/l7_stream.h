@@ -81,11 +81,9 @@ static __always_inline void stream_unlock(struct l7_stream *s)
 /*
  * rcv_nxt without the peer's FIN. tcp_fin() sets the flag first, and acknowledges the FIN before it changes the state.
  */
-static __always_inline u32 stream_rcv_nxt(const struct bpf_tcp_sock *tp, struct bpf_sock *sk)
+static __always_inline u32 stream_rcv_nxt(const struct tcp_sock *tp)
 {
-	struct tcp_sock *t = bpf_skc_to_tcp_sock(sk);
-
-	return tp->rcv_nxt - (t && fin_taken(&t->inet_conn.icsk_inet.sk));
+	return tp->rcv_nxt - fin_taken(&tp->inet_conn.icsk_inet.sk);
 }
 
 /* Whether TCP took what was tried: the caller makes the tentative state its ingress state then. */
@@ -107,14 +105,17 @@ static __always_inline u32 stream_unseen(const struct l7_stream *s, u32 rcv_nxt)
 }
 
 /*
- * Whether TCP has yet to look at what arrived while its program used the socket.
- * Where the backlog is empty, TCP has looked at everything that was seen here.
+ * Whether TCP stands where it stood, as far as that is known: it has yet to look at what
+ * arrived while its program used the socket. Where that backlog is empty, TCP has looked
+ * at everything that was seen here. It is asked for first: TCP takes what is in it before
+ * it is empty.
  */
-static __always_inline bool stream_undecided(struct bpf_sock *sk)
+static __always_inline bool stream_stands(const struct l7_stream *s, const struct tcp_sock *tp)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	bool decided = !*(volatile int *)&tp->inet_conn.icsk_inet.sk.sk_backlog.len;
 
-	return !tp || tp->inet_conn.icsk_inet.sk.sk_backlog.len;
+	barrier(); /* what was read of TCP before is old */
+	return decided && stream_rcv_nxt(tp) == s->next[STREAM_INGRESS];
 }
 
 /*
@@ -122,8 +123,7 @@ static __always_inline bool stream_undecided(struct bpf_sock *sk)
  * only when TCP did not take it before: else it would be anyone's guess whose bytes
  * TCP takes, and they are unseen.
  */
-static __always_inline bool stream_tries(struct l7_stream *s, const struct segment *g, struct bpf_sock *sk,
-					 const struct bpf_tcp_sock *tp)
+static __always_inline bool stream_tries(struct l7_stream *s, const struct segment *g, const struct tcp_sock *tp)
 {
 	bool before = s->doubt;
 
@@ -131,8 +131,7 @@ static __always_inline bool stream_tries(struct l7_stream *s, const struct segme
 		return false;
 	if (!before && (!s->pending || (s32)(g->seq - s->next[STREAM_TENTATIVE]) >= 0))
 		return true;
-	/* In this order: TCP takes what is in the backlog before that is empty. */
-	s->doubt = stream_undecided(sk) || stream_rcv_nxt(tp, sk) != s->next[STREAM_INGRESS];
+	s->doubt = !stream_stands(s, tp);
 	if (before && !s->doubt)
 		s->pending = false;
 	return !s->doubt;

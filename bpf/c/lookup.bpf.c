@@ -109,9 +109,9 @@ static __always_inline int dns_datagram_packet(struct __sk_buff *skb, bool egres
 	return PASS;
 }
 
-static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_sock *sk, bool egress)
+static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_sock *sk, const struct tcp_sock *tp,
+					     bool egress)
 {
-	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 	struct dns_conn *c;
 	struct l7_sock *l;
 	struct segment g;
@@ -119,7 +119,7 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	u64 now;
 	u8 over;
 
-	if (!tp || !read_segment(skb, &g))
+	if (!read_segment(skb, &g))
 		return PASS;
 	c = dns_feed_enter(skb, sk, &g, egress);
 	if (!c)
@@ -132,8 +132,8 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 	else if (signs && c->conn.key.peer)
 		dns_became_known(c, c->conn.key.peer);
 	if (!c->over)
-		dns_commit(c, stream_rcv_nxt(tp, sk), now);
-	if (g.len && !c->over && (egress || stream_tries(&c->conn.stream, &g, sk, tp)))
+		dns_commit(c, stream_rcv_nxt(tp), now);
+	if (g.len && !c->over && (egress || stream_tries(&c->conn.stream, &g, tp)))
 		dns_feed_segment(skb, c, &g, egress, now);
 	over = c->over;
 	stream_unlock(&c->conn.stream);
@@ -148,12 +148,13 @@ static __always_inline int dns_stream_packet(struct __sk_buff *skb, struct bpf_s
 static __always_inline int lookup(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp;
 
 	if (!sk)
 		return PASS;
-	sk = bpf_sk_fullsock(sk);
-	if (sk && sk->protocol == IPPROTO_TCP)
-		return dns_stream_packet(skb, sk, egress);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		return dns_stream_packet(skb, sk, tp, egress);
 	return dns_datagram_packet(skb, egress);
 }
 

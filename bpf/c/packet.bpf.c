@@ -227,15 +227,20 @@ static __always_inline int datagram(struct __sk_buff *skb, struct bpf_sock *sk, 
 static __always_inline int packet(struct __sk_buff *skb, int egress)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct l7_sock *l;
 
 	if (!sk)
+		return PASS;
+	/* Of most packets this is all there is to ask. */
+	l = bpf_sk_storage_get(&l7_socks, sk, 0, 0);
+	if (l && l7_settled(skb, l, egress))
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return PASS;
 	if (sk->protocol != IPPROTO_TCP)
 		return datagram(skb, sk, egress);
-	l7_packet(skb, sk, egress);
+	l7_packet(skb, sk, l, egress);
 	return PASS;
 }
 

@@ -176,19 +176,16 @@ static __always_inline void tls_judge(struct tls_conn *h)
 }
 
 /* A segment, and what TCP did before; the connection's lock is held. */
-static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *sk, struct tls_conn *h,
+static __always_inline void tls_locked(struct __sk_buff *skb, const struct tcp_sock *tp, struct tls_conn *h,
 				       struct l7_sock *l, struct segment *g, bool egress)
 {
-	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 	u64 now = segment_time(skb, egress);
 
-	if (!tp)
-		return;
 	if (h->conn.noted && !egress && !conn_peer(&h->conn, l))
 		h->over = true; /* weir's own */
 	if (!h->over)
-		tls_commit(h, stream_rcv_nxt(tp, sk), now);
-	if (g->len && !h->over && (egress || stream_tries(&h->conn.stream, g, sk, tp)))
+		tls_commit(h, stream_rcv_nxt(tp), now);
+	if (g->len && !h->over && (egress || stream_tries(&h->conn.stream, g, tp)))
 		tls_feed_segment(skb, h, g, egress, now);
 	tls_judge(h);
 	if (h->over)
@@ -198,6 +195,7 @@ static __always_inline void tls_locked(struct __sk_buff *skb, struct bpf_sock *s
 static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp;
 	struct tls_conn *h;
 	struct l7_sock *l;
 	struct segment g;
@@ -205,14 +203,14 @@ static __always_inline int tls_packet(struct __sk_buff *skb, bool egress)
 
 	if (!sk || !read_segment(skb, &g))
 		return PASS;
-	sk = bpf_sk_fullsock(sk);
-	l = sk ? bpf_sk_storage_get(&l7_socks, sk, 0, 0) : NULL;
+	tp = bpf_skc_to_tcp_sock(sk);
+	l = tp ? bpf_sk_storage_get(&l7_socks, sk, 0, 0) : NULL;
 	h = l ? tls_feed_enter(skb, sk, &g, egress) : NULL;
 	if (!h)
 		return PASS;
 	over = h->over;
 	if (!over)
-		tls_locked(skb, sk, h, l, &g, egress);
+		tls_locked(skb, tp, h, l, &g, egress);
 	over = !over && h->over;
 	stream_unlock(&h->conn.stream);
 	if (over)
@@ -252,7 +250,6 @@ int BPF_PROG(tls_close, struct sock *sk, int oldstate, int newstate)
 	struct tcp_sock *tp;
 	struct tls_conn *h;
 	struct l7_sock *l;
-	bool fin;
 	u64 now;
 
 	if (newstate != TCP_CLOSE || sk->sk_protocol != IPPROTO_TCP || !is_inet(sk))
@@ -269,9 +266,8 @@ int BPF_PROG(tls_close, struct sock *sk, int oldstate, int newstate)
 	now = bpf_ktime_get_ns();
 	if (h->conn.noted && !conn_peer(&h->conn, l))
 		h->over = true;
-	fin = fin_taken(sk);
 	if (!h->over)
-		tls_commit(h, tp->rcv_nxt - fin, now);
+		tls_commit(h, stream_rcv_nxt(tp), now);
 	tls_judge(h);
 	tls_abandon(h, now);
 	h->over = true; /* nothing more is told */
