@@ -151,7 +151,7 @@ static __always_inline void dns_took(struct dns_conn *c, struct dns_dir *d, u32 
 
 	if (!(c->out.flags & OUT_END) || asked != asking)
 		return;
-	if (position == STREAM_TENTATIVE) {
+	if (position == stream_tentative(&c->conn.stream)) {
 		if (!asked && !dns_awaited(c))
 			return;
 		at = c->tried;
@@ -165,7 +165,7 @@ static __always_inline void dns_took(struct dns_conn *c, struct dns_dir *d, u32 
 	said->out = c->out;
 	said->at = asked ? d->began : now;
 	said->capture = d->capture;
-	if (position != STREAM_TENTATIVE)
+	if (position != stream_tentative(&c->conn.stream))
 		dns_tell(c, at);
 }
 
@@ -225,19 +225,19 @@ static __always_inline bool dns_feed_ended(const struct dns_conn *c, u32 positio
 static __always_inline void dns_feed_init(struct dns_conn *c, const struct l7_sock *l)
 {
 	dns_init(&c->dirs[STREAM_EGRESS].s);
-	dns_init(&c->dirs[STREAM_INGRESS].s);
-	dns_init(&c->dirs[STREAM_TENTATIVE].s);
+	dns_init(&c->dirs[stream_ingress(&c->conn.stream)].s);
+	dns_init(&c->dirs[stream_tentative(&c->conn.stream)].s);
 }
 
 static __always_inline void dns_feed_again(struct dns_conn *c)
 {
-	c->dirs[STREAM_TENTATIVE] = c->dirs[STREAM_INGRESS];
+	c->dirs[stream_tentative(&c->conn.stream)] = c->dirs[stream_ingress(&c->conn.stream)];
 	c->tried = 0;
 }
 
 static __always_inline void dns_feed_fed(struct dns_conn *c, u32 position, u64 now)
 {
-	if (position == STREAM_TENTATIVE)
+	if (position == stream_tentative(&c->conn.stream))
 		c->conn.stream.pending = true;
 	else
 		dns_check(c, position);
@@ -256,7 +256,6 @@ static __always_inline void dns_commit(struct dns_conn *c, u32 rcv_nxt, u64 now)
 	u32 gap;
 
 	if (stream_taken(&c->conn.stream, rcv_nxt)) {
-		c->dirs[STREAM_INGRESS] = c->dirs[STREAM_TENTATIVE];
 		for (u32 n = 0; n < DNS_SAID; n++) {
 			if (n >= c->tried)
 				break;
@@ -266,6 +265,6 @@ static __always_inline void dns_commit(struct dns_conn *c, u32 rcv_nxt, u64 now)
 	}
 	gap = stream_unseen(&c->conn.stream, rcv_nxt);
 	if (gap && !c->over)
-		dns_feed_gap(c, STREAM_INGRESS, gap, now);
-	dns_check(c, STREAM_INGRESS);
+		dns_feed_gap(c, stream_ingress(&c->conn.stream), gap, now);
+	dns_check(c, stream_ingress(&c->conn.stream));
 }

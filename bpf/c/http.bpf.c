@@ -21,9 +21,8 @@ static __always_inline void http_feed_lose(struct http_conn *h, u8 reason, u64 b
 	l7_unseen(L7_HTTP, reason, 1, bytes);
 }
 
-static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d)
+static __always_inline void http_take_request(struct http_conn *h, struct http_dir *d, const struct http1_out *out)
 {
-	const struct http1_out *out = &h->out;
 	struct http_entry *e;
 
 	if (out->flags & OUT_HEAD) {
@@ -50,9 +49,9 @@ static __always_inline void http_take_request(struct http_conn *h, struct http_d
 }
 
 /* Notes what an answer says; true when it is complete. */
-static __always_inline bool http_take_answer(struct http_conn *h, struct http_dir *d, u64 now)
+static __always_inline bool http_take_answer(struct http_conn *h, struct http_dir *d, const struct http1_out *out,
+					     u64 now)
 {
-	const struct http1_out *out = &h->out;
 	struct http_entry *e = http_entry(h, d->mark);
 
 	if (out->kind != HTTP1_RESPONSE)
@@ -89,10 +88,9 @@ static __always_inline void http_stop(struct http_conn *h, const struct http_dir
 }
 
 /* After every step and every skip of a direction. Answers that leave are certain at once. */
-static __always_inline void http_took(struct http_conn *h, struct http_dir *d, bool requests, u64 now)
+static __always_inline void http_took(struct http_conn *h, struct http_dir *d, const struct http1_out *out,
+				      bool requests, u64 now)
 {
-	const struct http1_out *out = &h->out;
-
 	if (out->flags & OUT_ERROR) {
 		d->stop = HTTP_FAILED;
 		return;
@@ -100,10 +98,10 @@ static __always_inline void http_took(struct http_conn *h, struct http_dir *d, b
 	if (!out->flags)
 		return;
 	if (requests) {
-		http_take_request(h, d);
+		http_take_request(h, d, out);
 		return;
 	}
-	if (http_take_answer(h, d, now) && !h->conn.client) {
+	if (http_take_answer(h, d, out, now) && !h->conn.client) {
 		http_done(h, d->mark - 1);
 		http1_release(&http_asking(h)->s);
 	}
@@ -128,17 +126,18 @@ static __always_inline bool http_over(const struct http_conn *h)
 	return h->flags & (HTTP_FAILED | HTTP_SWITCHED | HTTP_MISSED);
 }
 
-/* A direction has read len bytes of those shown; returns how many that makes. */
-static __always_inline u32 http_advance(struct http_conn *h, u32 position, u32 len, u32 shown, u64 now)
+/* A direction has read len bytes of those shown, and found that in them; returns how many that makes. */
+static __always_inline u32 http_advance(struct http_conn *h, u32 position, const struct http1_out *out, bool requests,
+					u32 len, u32 shown, u64 now)
 {
 	struct http_dir *d = &h->dirs[position];
 
-	http_took(h, d, http_requests(h, position == STREAM_EGRESS), now);
+	http_took(h, d, out, requests, now);
 	/* The byte at which an error shows is not among those that were read. */
 	if (d->stop)
 		len = shown;
 	h->conn.stream.next[position] += len;
-	if (position != STREAM_TENTATIVE)
+	if (d != http_tried(h))
 		http_stop(h, d);
 	return len;
 }
@@ -148,26 +147,28 @@ __attribute__((noinline)) u32 http_feed_step(struct http_conn *h, u32 len, u32 p
 {
 	u32 shown = len;
 	struct http_dir *d;
+	bool requests;
 
 	if (!h || position >= STREAM_POSITIONS)
 		return 0;
 	d = &h->dirs[position];
+	requests = http_requests(h, position == STREAM_EGRESS);
 	if (d->s.skip) {
 		if (d->s.skip < len)
 			len = d->s.skip;
 		http1_skipped(&d->s, len, &h->out);
 	} else {
 		if (!d->s.total) {
-			http_message(h, d, http_requests(h, position == STREAM_EGRESS), now);
+			http_message(h, d, requests, now);
 			/* The capture is going to be another request's. */
-			if (http_requests(h, position == STREAM_EGRESS))
+			if (requests)
 				http_memo(h, true)->len = 0;
 		}
 		len = http1_step(&d->s, h->window.bytes, len, &h->out, &h->capture);
-		if (h->probed && h->out.flags)
+		if (h->out.flags && http_memo(h, requests)->probed)
 			http_memo_keep(h, position);
 	}
-	return http_advance(h, position, len, shown, now);
+	return http_advance(h, position, &h->out, requests, len, shown, now);
 }
 
 /* Reads the head that was probed if it is the one before again; returns how many bytes that were of those shown. */
@@ -183,19 +184,18 @@ __attribute__((noinline)) u32 http_memo_read(struct http_conn *h, u32 shown, u32
 	requests = http_requests(h, position == STREAM_EGRESS);
 	m = http_memo(h, requests);
 	http_message(h, d, requests, now);
-	if (d->s.request != m->s.request || !http_memo_same(h, m)) {
+	if (d->s.request != m->s.request || !http_memo_same(m)) {
 		m->misses++;
 		return 0;
 	}
 	m->misses = 0;
-	h->probed = 0;
+	m->probed = 0;
 	d->s = m->s;
-	h->out = m->out;
 	if (requests) {
 		h->capture.path_len = m->path_len;
 		h->capture.trace_len = m->trace_len;
 	}
-	return http_advance(h, position, m->len, shown, now);
+	return http_advance(h, position, &m->out, requests, m->len, shown, now);
 }
 
 #define FEED(name) http_feed_##name
@@ -221,13 +221,13 @@ static __always_inline void http_feed_init(struct http_conn *h, const struct l7_
 	if (l->flags & L7_MIDDLE)
 		h->flags |= HTTP_PROBATION;
 	http1_init(&h->dirs[STREAM_EGRESS].s, !client);
-	http1_init(&h->dirs[STREAM_INGRESS].s, client);
-	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
+	http1_init(&http_arrived(h)->s, client);
+	*http_tried(h) = *http_arrived(h);
 }
 
 static __always_inline void http_feed_again(struct http_conn *h)
 {
-	struct http_dir *in = &h->dirs[STREAM_INGRESS];
+	struct http_dir *in = http_arrived(h);
 
 	if (!h->conn.client) {
 		/* What was tried may have written into the capture. */
@@ -236,14 +236,14 @@ static __always_inline void http_feed_again(struct http_conn *h)
 		h->capture.path_len = in->path_len;
 		h->capture.trace_len = in->trace_len;
 	}
-	h->dirs[STREAM_TENTATIVE] = *in;
+	*http_tried(h) = *in;
 }
 
 static __always_inline void http_feed_fed(struct http_conn *h, u32 position, u64 now)
 {
 	if (!http_requests(h, position == STREAM_EGRESS))
 		h->last = now;
-	if (position != STREAM_TENTATIVE)
+	if (position == STREAM_EGRESS)
 		return;
 	h->dirs[position].path_len = h->capture.path_len;
 	h->dirs[position].trace_len = h->capture.trace_len;
@@ -259,12 +259,13 @@ static __always_inline bool http_feed_waits(const struct http_conn *h, bool egre
 static __always_inline u32 http_feed_known(struct __sk_buff *skb, struct http_conn *h, u32 offset, u32 len,
 					   u32 position, u64 now)
 {
+	struct http_memo *m = http_memo(h, http_requests(h, position == STREAM_EGRESS));
 	u32 n = len < HTTP_MEMO ? len : HTTP_MEMO;
 
-	if (!http_memo_tries(h, position, http_requests(h, position == STREAM_EGRESS)) ||
-	    bpf_skb_load_bytes(skb, offset, h->probe, load_size(n, HTTP_MEMO)))
+	if (!http_memo_tries(&h->dirs[position], m) ||
+	    bpf_skb_load_bytes(skb, offset, m->probe, load_size(n, HTTP_MEMO)))
 		return 0;
-	h->probed = n;
+	m->probed = n;
 	return http_memo_read(h, len, position, now);
 }
 
@@ -273,20 +274,18 @@ static __always_inline u32 http_feed_known(struct __sk_buff *skb, struct http_co
 /* What was tried and TCP took becomes the state, and its outcomes are told. */
 static __always_inline void http_commit(struct http_conn *h, u32 rcv_nxt, u64 now)
 {
-	u8 mark = h->dirs[STREAM_INGRESS].mark;
+	u8 mark = http_arrived(h)->mark;
 	u32 gap;
 
-	if (stream_taken(&h->conn.stream, rcv_nxt)) {
-		h->dirs[STREAM_INGRESS] = h->dirs[STREAM_TENTATIVE];
-		http_stop(h, &h->dirs[STREAM_INGRESS]);
-	}
+	if (stream_taken(&h->conn.stream, rcv_nxt))
+		http_stop(h, http_arrived(h));
 	gap = stream_unseen(&h->conn.stream, rcv_nxt);
 	if (gap)
-		http_feed_gap(h, STREAM_INGRESS, gap, now);
+		http_feed_gap(h, stream_ingress(&h->conn.stream), gap, now);
 	if (!h->conn.client)
 		return;
 	for (int n = 0; n < HTTP_QUEUE; n++) {
-		if (mark == h->dirs[STREAM_INGRESS].mark)
+		if (mark == http_arrived(h)->mark)
 			break;
 		http_done(h, mark);
 		mark++;
@@ -319,7 +318,7 @@ static __always_inline int http_packet(struct __sk_buff *skb, bool egress)
 		if (egress || stream_tries(&h->conn.stream, &g, tp))
 			http_feed_segment(skb, h, &g, egress, now);
 		else if (h->conn.stream.doubt)
-			h->dirs[STREAM_INGRESS].spoilt = 1;
+			http_arrived(h)->spoilt = 1;
 	}
 	flags = h->flags;
 	settled = !h->conn.stream.pending;
@@ -353,7 +352,7 @@ static __always_inline void http_finish(struct http_conn *h, struct http_dir *d)
 	http1_eof(&d->s, &h->out);
 	if (h->out.flags & OUT_ERROR)
 		return; /* an answer that was cut off is none */
-	http_took(h, d, false, h->last);
+	http_took(h, d, &h->out, false, h->last);
 }
 
 /* Requests that will have no answer. */
@@ -402,10 +401,10 @@ int BPF_PROG(http_close, struct sock *sk, int oldstate, int newstate)
 	client = h->conn.client;
 	fin = fin_taken(sk);
 	http_commit(h, stream_rcv_nxt(tp), now);
-	mark = h->dirs[STREAM_INGRESS].mark;
+	mark = http_arrived(h)->mark;
 	if (client && fin)
-		http_finish(h, &h->dirs[STREAM_INGRESS]);
-	if (client && mark != h->dirs[STREAM_INGRESS].mark)
+		http_finish(h, http_arrived(h));
+	if (client && mark != http_arrived(h)->mark)
 		http_done(h, mark);
 	if (!client && oldstate != TCP_ESTABLISHED && oldstate != TCP_CLOSE_WAIT && !sk->sk_err)
 		http_finish(h, &h->dirs[STREAM_EGRESS]);

@@ -37,16 +37,21 @@ struct http_entry {
 	u8 method;
 };
 
-/* The last head of a direction, and what was found in it: see http_memo.h. */
+/*
+ * The last head of a direction, and what was found in it: see http_memo.h. Each direction
+ * has all of its own: one is most often another processor's than the other.
+ */
 struct http_memo {
 	struct http1_state s; /* behind it */
 	struct http1_out out;
-	u16 len; /* 0: there is none */
+	u16 len;    /* 0: there is none */
+	u16 probed; /* bytes in probe, from the first of a message on; 0: it is not to be kept */
 	u8 path_len;
 	u8 trace_len;
 	u8 misses; /* heads that differed, one after the other */
-	u8 reserved[3];
+	u8 reserved;
 	u8 bytes[HTTP_MEMO + 8]; /* so that a word can be read wherever it begins */
+	u8 probe[HTTP_MEMO + 8]; /* the next head */
 };
 
 enum http_flag {
@@ -59,18 +64,16 @@ enum http_flag {
 
 struct http_conn {
 	struct l7_conn conn;
-	u64 last;     /* when the last payload of a response came or went */
-	u16 captured; /* mark of the request that the capture is of */
-	u16 probed;   /* bytes in probe, from the first of a message on; 0: it is not to be kept */
-	u8 flags;     /* enum http_flag */
-	u8 reserved[3];
+	u64 last;	 /* when the last payload of a response came or went */
+	u16 captured;	 /* mark of the request that the capture is of */
+	u8 flags;	 /* enum http_flag */
+	u8 reserved[13]; /* so that what leaves and what arrives share no cache line, of which 56 is the first byte */
 	struct http_dir dirs[STREAM_POSITIONS];
 	struct http_entry queue[HTTP_QUEUE];
 	struct http1_capture capture;
 	struct http1_out out;
 	struct http1_window window;
 	struct http_memo memo[2]; /* of answers, of requests */
-	u8 probe[HTTP_MEMO + 8];
 };
 
 struct {
@@ -85,14 +88,25 @@ static __always_inline bool http_requests(const struct http_conn *h, bool egress
 	return h->conn.client == egress;
 }
 
+static __always_inline struct http_dir *http_arrived(struct http_conn *h)
+{
+	return &h->dirs[stream_ingress(&h->conn.stream)];
+}
+
+static __always_inline struct http_dir *http_tried(struct http_conn *h)
+{
+	return &h->dirs[stream_tentative(&h->conn.stream)];
+}
+
+/* Both directions, as far as they are certain. */
 static __always_inline struct http_dir *http_asking(struct http_conn *h)
 {
-	return &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
+	return &h->dirs[h->conn.client ? STREAM_EGRESS : stream_ingress(&h->conn.stream)];
 }
 
 static __always_inline struct http_dir *http_answering(struct http_conn *h)
 {
-	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
+	return &h->dirs[h->conn.client ? stream_ingress(&h->conn.stream) : STREAM_EGRESS];
 }
 
 static __always_inline struct http_entry *http_entry(struct http_conn *h, u32 mark)

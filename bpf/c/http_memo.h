@@ -21,12 +21,9 @@ static __always_inline struct http_memo *http_memo(struct http_conn *h, bool req
  * Whether what is next of a direction is compared. It has to be at the first byte of a
  * message: then the parser's state is the same each time, but for what was asked.
  */
-static __always_inline bool http_memo_tries(struct http_conn *h, u32 position, bool requests)
+static __always_inline bool http_memo_tries(const struct http_dir *d, struct http_memo *m)
 {
-	const struct http_dir *d = &h->dirs[position];
-	struct http_memo *m = http_memo(h, requests);
-
-	h->probed = 0;
+	m->probed = 0;
 	if (d->s.total || d->s.skip || d->s.at > HTTP1_AT_RESPONSE)
 		return false;
 	if (m->misses < HTTP_MEMO_COLD)
@@ -36,22 +33,22 @@ static __always_inline bool http_memo_tries(struct http_conn *h, u32 position, b
 }
 
 /* Whether a head is at the beginning of what was probed. */
-static __always_inline bool http_memo_same(const struct http_conn *h, const struct http_memo *m)
+static __always_inline bool http_memo_same(const struct http_memo *m)
 {
 	u32 len = m->len, last = len - 8;
 
-	if (len < 8 || len > h->probed || last > HTTP_MEMO - 8)
+	if (len < 8 || len > m->probed || last > HTTP_MEMO - 8)
 		return false;
 	/* In one step each, so that no index is worked out. */
 #pragma unroll
 	for (u32 k = 0; k < HTTP_MEMO / 8; k++) {
 		if (8 * k + 8 > len)
 			break;
-		if (*(const u64 *)(h->probe + 8 * k) != *(const u64 *)(m->bytes + 8 * k))
+		if (*(const u64 *)(m->probe + 8 * k) != *(const u64 *)(m->bytes + 8 * k))
 			return false;
 	}
 	parse_forget(last, HTTP_MEMO - 1); /* 6.1 has lost the comparison */
-	return *(const u64 *)(h->probe + last) == *(const u64 *)(m->bytes + last);
+	return *(const u64 *)(m->probe + last) == *(const u64 *)(m->bytes + last);
 }
 
 /* A head was read to its end: keeps what was found, if all of it is in what was probed. */
@@ -65,14 +62,14 @@ __attribute__((noinline)) int http_memo_keep(struct http_conn *h, u32 position)
 	requests = http_requests(h, position == STREAM_EGRESS);
 	m = http_memo(h, requests);
 	m->len = 0;
-	if (h->out.head <= h->probed && h->out.flags == (h->out.flags & (OUT_HEAD | OUT_END))) {
+	if (h->out.head <= m->probed && h->out.flags == (h->out.flags & (OUT_HEAD | OUT_END))) {
 		m->len = h->out.head;
 		m->s = h->dirs[position].s;
 		m->out = h->out;
 		m->path_len = h->capture.path_len;
 		m->trace_len = h->capture.trace_len;
-		__builtin_memcpy(m->bytes, h->probe, HTTP_MEMO);
+		__builtin_memcpy(m->bytes, m->probe, HTTP_MEMO);
 	}
-	h->probed = 0;
+	m->probed = 0;
 	return 0;
 }

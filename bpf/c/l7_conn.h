@@ -10,18 +10,20 @@
 #include "sock.h"
 
 struct l7_conn {
+	/* What every segment asks for first, in one cache line. */
 	struct l7_stream stream;
+	u8 client;  /* this end is the client's; no bool, which the compiler would multiply with */
+	bool noted; /* the note in l7_pairs is still there */
+	bool begun; /* all of this is filled in */
+	u8 reserved[5];
 	struct exchange_key key; /* but for operation, status and bucket */
 	u64 cookie;
 	struct endpoint local;
 	u16 remote_port;
-	u8 client;  /* this end is the client's; no bool, which the compiler would multiply with */
-	bool noted; /* the note in l7_pairs is still there */
+	u16 reserved2;
 	u32 netns;
 	u32 pid;
 	u8 comm[COMM_LEN];
-	bool begun; /* what is above is filled in */
-	u8 reserved[7];
 };
 
 static __always_inline void conn_ends(struct l7_conn *c, const struct bpf_sock *sk)

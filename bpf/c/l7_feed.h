@@ -67,8 +67,9 @@ static long FEED(window)(u32 turn, void *ctx)
 /* What met the listener, before this socket was. */
 static __always_inline void FEED(pick_up)(FEED_CONN *c)
 {
-	struct FEED(stretch)
-	    f = {.c = c, .position = STREAM_TENTATIVE, .handed = bpf_map_lookup_elem(&l7_handed, &c->conn.stream.conn)};
+	struct FEED(stretch) f = {.c = c,
+				  .position = stream_tentative(&c->conn.stream),
+				  .handed = bpf_map_lookup_elem(&l7_handed, &c->conn.stream.conn)};
 
 	if (!f.handed)
 		return;
@@ -76,7 +77,7 @@ static __always_inline void FEED(pick_up)(FEED_CONN *c)
 	f.len = f.handed->len;
 	bpf_loop(L7_HANDED_LEN + FEED_TURNS, FEED(window), &f, 0);
 	bpf_map_delete_elem(&l7_handed, &c->conn.stream.conn);
-	FEED(fed)(c, STREAM_TENTATIVE, f.now);
+	FEED(fed)(c, f.position, f.now);
 }
 
 /* Bytes that passed unseen: harmless inside of what is skipped. */
@@ -99,7 +100,7 @@ static __always_inline u32 FEED(known)(struct __sk_buff *skb, FEED_CONN *c, u32 
 
 static __always_inline void FEED(segment)(struct __sk_buff *skb, FEED_CONN *c, struct segment *g, bool egress, u64 now)
 {
-	u32 position = egress ? STREAM_EGRESS : STREAM_TENTATIVE, ahead, known;
+	u32 position = egress ? STREAM_EGRESS : stream_tentative(&c->conn.stream), ahead, known;
 	struct FEED(stretch) f = {.skb = skb, .c = c, .now = now, .position = position};
 
 	if (!egress && stream_again(&c->conn.stream, g))
@@ -154,7 +155,7 @@ static __always_inline void FEED(begin)(struct __sk_buff *skb, struct bpf_sock *
 		return;
 	conn_begin(&c->conn, skb, sk, l, i);
 	FEED(init)(c, l);
-	position = c->conn.client ? STREAM_EGRESS : STREAM_TENTATIVE;
+	position = c->conn.client ? STREAM_EGRESS : stream_tentative(&c->conn.stream);
 	if (l->have) {
 		/* What the client sent before is shown as if it came now. */
 		__builtin_memcpy(FEED_BYTES(c), l->head, L7_HEAD);

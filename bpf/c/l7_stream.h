@@ -4,10 +4,14 @@
  * are news. The protocol keeps a state for each of three positions:
  *
  *  - STREAM_EGRESS: what leaves does so in order, it is certain at once;
- *  - STREAM_INGRESS: what arrived and TCP took;
- *  - STREAM_TENTATIVE: what arrived after that. TCP has not checked it yet (checksum,
+ *  - stream_ingress(): what arrived and TCP took;
+ *  - stream_tentative(): what arrived after that. TCP has not checked it yet (checksum,
  *    window, PAWS), so it is tried on a copy, which becomes the state when rcv_nxt says
  *    that TCP took it, and is thrown away when the same bytes come again.
+ *
+ * The last two change places when TCP took what was tried: the processor on which that
+ * shows is most often not the one that tried it, and a copy would take the state's
+ * memory from one to the other and back.
  */
 #pragma once
 
@@ -16,9 +20,7 @@
 
 enum stream_position {
 	STREAM_EGRESS = 0,
-	STREAM_INGRESS = 1,
-	STREAM_TENTATIVE = 2,
-	STREAM_POSITIONS = 3,
+	STREAM_POSITIONS = 3, /* the other two: stream_ingress() and stream_tentative() */
 };
 
 struct l7_stream {
@@ -27,7 +29,8 @@ struct l7_stream {
 	u64 conn;     /* as flow.Socket's ConnID */
 	bool pending; /* tentative is ahead of ingress */
 	bool doubt;   /* what was tried came again, and TCP takes one or the other */
-	u8 reserved[6];
+	u8 turned;    /* 1 while ingress and tentative have changed places */
+	u8 reserved[5];
 };
 
 #define STREAM_PATIENCE 8192 /* looks at a lock: some 100 us */
@@ -38,6 +41,16 @@ struct stream_wait {
 	u32 got;
 };
 
+static __always_inline u32 stream_ingress(const struct l7_stream *s)
+{
+	return 1 + (s->turned & 1);
+}
+
+static __always_inline u32 stream_tentative(const struct l7_stream *s)
+{
+	return 2 - (s->turned & 1);
+}
+
 /* Begins both directions where the client's and the server's bytes are read from. */
 static __always_inline void stream_begin(struct l7_stream *s, const struct l7_sock *l)
 {
@@ -45,7 +58,7 @@ static __always_inline void stream_begin(struct l7_stream *s, const struct l7_so
 
 	s->conn = l->conn;
 	s->next[STREAM_EGRESS] = client ? l->asks : l->answers;
-	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE] = client ? l->answers : l->asks;
+	s->next[stream_ingress(s)] = s->next[stream_tentative(s)] = client ? l->answers : l->asks;
 }
 
 /* One look at the lock; 1 ends the wait: it is held, or never will be. */
@@ -86,20 +99,20 @@ static __always_inline u32 stream_rcv_nxt(const struct tcp_sock *tp)
 	return tp->rcv_nxt - fin_taken(&tp->inet_conn.icsk_inet.sk);
 }
 
-/* Whether TCP took what was tried: the caller makes the tentative state its ingress state then. */
+/* Whether TCP took what was tried: the tentative state is the ingress state then. */
 static __always_inline bool stream_taken(struct l7_stream *s, u32 rcv_nxt)
 {
-	if (!s->pending || s->doubt || (s32)(rcv_nxt - s->next[STREAM_TENTATIVE]) < 0)
+	if (!s->pending || s->doubt || (s32)(rcv_nxt - s->next[stream_tentative(s)]) < 0)
 		return false;
 	s->pending = false;
-	s->next[STREAM_INGRESS] = s->next[STREAM_TENTATIVE];
+	s->turned ^= 1;
 	return true;
 }
 
 /* How many bytes TCP took that were not shown: out of order, or missed. Ask after stream_taken(). */
 static __always_inline u32 stream_unseen(const struct l7_stream *s, u32 rcv_nxt)
 {
-	s32 gap = rcv_nxt - s->next[STREAM_INGRESS];
+	s32 gap = rcv_nxt - s->next[stream_ingress(s)];
 
 	return gap > 0 && (!s->pending || s->doubt) ? gap : 0;
 }
@@ -115,7 +128,7 @@ static __always_inline bool stream_stands(const struct l7_stream *s, const struc
 	bool decided = !*(volatile int *)&tp->inet_conn.icsk_inet.sk.sk_backlog.len;
 
 	barrier(); /* what was read of TCP before is old */
-	return decided && stream_rcv_nxt(tp) == s->next[STREAM_INGRESS];
+	return decided && stream_rcv_nxt(tp) == s->next[stream_ingress(s)];
 }
 
 /*
@@ -127,9 +140,9 @@ static __always_inline bool stream_tries(struct l7_stream *s, const struct segme
 {
 	bool before = s->doubt;
 
-	if ((s32)(g->seq + g->len - s->next[STREAM_INGRESS]) <= 0)
+	if ((s32)(g->seq + g->len - s->next[stream_ingress(s)]) <= 0)
 		return false;
-	if (!before && (!s->pending || (s32)(g->seq - s->next[STREAM_TENTATIVE]) >= 0))
+	if (!before && (!s->pending || (s32)(g->seq - s->next[stream_tentative(s)]) >= 0))
 		return true;
 	s->doubt = !stream_stands(s, tp);
 	if (before && !s->doubt)
@@ -144,9 +157,9 @@ static __always_inline bool stream_tries(struct l7_stream *s, const struct segme
  */
 static __always_inline bool stream_again(struct l7_stream *s, const struct segment *g)
 {
-	if (s->pending && (s32)(g->seq - s->next[STREAM_INGRESS]) > 0)
+	if (s->pending && (s32)(g->seq - s->next[stream_ingress(s)]) > 0)
 		return false;
-	s->next[STREAM_TENTATIVE] = s->next[STREAM_INGRESS];
+	s->next[stream_tentative(s)] = s->next[stream_ingress(s)];
 	return true;
 }
 

@@ -108,24 +108,24 @@ static __always_inline bool tls_feed_ended(const struct tls_conn *h, u32 positio
 	return tls_through(&h->dirs[position], tls_asks(h, position));
 }
 
+static __always_inline void tls_feed_again(struct tls_conn *h)
+{
+	h->dirs[stream_tentative(&h->conn.stream)] = *tls_arrived(h);
+}
+
 static __always_inline void tls_feed_init(struct tls_conn *h, const struct l7_sock *l)
 {
 	h->start = l->began;
 	tls_init(&h->dirs[STREAM_EGRESS].s, h->conn.client ? TLS_CLIENT : TLS_SERVER);
-	tls_init(&h->dirs[STREAM_INGRESS].s, h->conn.client ? TLS_SERVER : TLS_CLIENT);
+	tls_init(&tls_arrived(h)->s, h->conn.client ? TLS_SERVER : TLS_CLIENT);
 	h->dirs[STREAM_EGRESS].base = h->conn.stream.next[STREAM_EGRESS];
-	h->dirs[STREAM_INGRESS].base = h->conn.stream.next[STREAM_INGRESS];
-	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
-}
-
-static __always_inline void tls_feed_again(struct tls_conn *h)
-{
-	h->dirs[STREAM_TENTATIVE] = h->dirs[STREAM_INGRESS];
+	tls_arrived(h)->base = h->conn.stream.next[stream_ingress(&h->conn.stream)];
+	tls_feed_again(h);
 }
 
 static __always_inline void tls_feed_fed(struct tls_conn *h, u32 position, u64 now)
 {
-	if (position == STREAM_TENTATIVE)
+	if (position != STREAM_EGRESS)
 		h->conn.stream.pending = true;
 }
 
@@ -139,14 +139,12 @@ static __always_inline bool tls_feed_waits(const struct tls_conn *h, bool egress
 /* What was tried and TCP took becomes the state. */
 static __always_inline void tls_commit(struct tls_conn *h, u32 rcv_nxt, u64 now)
 {
-	struct tls_dir *in = &h->dirs[STREAM_INGRESS];
 	u32 gap;
 
-	if (stream_taken(&h->conn.stream, rcv_nxt))
-		*in = h->dirs[STREAM_TENTATIVE];
+	stream_taken(&h->conn.stream, rcv_nxt);
 	gap = stream_unseen(&h->conn.stream, rcv_nxt);
-	if (gap && !tls_through(in, !h->conn.client))
-		tls_feed_gap(h, STREAM_INGRESS, gap, now);
+	if (gap && !tls_through(tls_arrived(h), !h->conn.client))
+		tls_feed_gap(h, stream_ingress(&h->conn.stream), gap, now);
 }
 
 /* Counts the handshake if what is certain says how it went. */

@@ -64,15 +64,20 @@ static __always_inline bool tls_asks(const struct tls_conn *h, u32 position)
 	return (position == STREAM_EGRESS) == (h->conn.client != 0);
 }
 
+static __always_inline struct tls_dir *tls_arrived(struct tls_conn *h)
+{
+	return &h->dirs[stream_ingress(&h->conn.stream)];
+}
+
 /* Both directions, as far as they are certain. */
 static __always_inline struct tls_dir *tls_asked(struct tls_conn *h)
 {
-	return &h->dirs[h->conn.client ? STREAM_EGRESS : STREAM_INGRESS];
+	return &h->dirs[h->conn.client ? STREAM_EGRESS : stream_ingress(&h->conn.stream)];
 }
 
 static __always_inline struct tls_dir *tls_answered(struct tls_conn *h)
 {
-	return &h->dirs[h->conn.client ? STREAM_INGRESS : STREAM_EGRESS];
+	return &h->dirs[h->conn.client ? stream_ingress(&h->conn.stream) : STREAM_EGRESS];
 }
 
 /* Whether nothing in the clear follows a server's hello. */
