@@ -21,6 +21,7 @@ var actors = map[string]func(args []string) error{
 	"pipeline":  pipeline,
 	"websocket": websocket,
 	"load":      loadActor,
+	"steady":    steady,
 	"measure":   measure,
 }
 
