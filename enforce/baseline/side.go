@@ -49,8 +49,9 @@ func Sides(f *flow.Flow) (sides [2]Side, n int) {
 	return sides, n
 }
 
-// exchangeSides is Sides for an exchange, which does not tell its transport.
-func exchangeSides(l *flow.L7, port uint16) (sides [2]Side, n int) {
+// ExchangeSides is Sides for an exchange, which does not tell its transport. The port is
+// the server's.
+func ExchangeSides(l *flow.L7, port uint16) (sides [2]Side, n int) {
 	s := Service{Port: port}
 	return sidesOf(&l.Client, &l.Server, s, s)
 }

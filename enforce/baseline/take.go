@@ -52,7 +52,7 @@ func (t *taker) takeExchange(r *flow.Record) {
 	default:
 		return
 	}
-	sides, n := exchangeSides(l, counted.Port)
+	sides, n := ExchangeSides(l, counted.Port)
 	for i := range sides[:n] {
 		s := &sides[i]
 		if c := t.contact(s, r.Time); c != nil && !c.operation(l, counted.Port, r.Time, &t.room) {

@@ -42,6 +42,9 @@ func (d *decoder) fqdn(n *yaml.Node) FQDN {
 	return f
 }
 
+// IsName tells whether matchName takes a name as it is.
+func IsName(name string) bool { return len(name) <= maxFQDN && validFQDN(name) }
+
 // pattern is the one form that the tables know.
 func (f FQDN) pattern() string {
 	if f.Pattern != "" {
@@ -65,7 +68,7 @@ func (d *decoder) serverName(n *yaml.Node) string {
 // do not matter. It takes time in proportion to the product of both lengths.
 func (n Name) Matches(name string) bool {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || len(name) > maxFQDN || !validFQDN(name) {
+	if !IsName(name) {
 		return false
 	}
 	pattern := n.Pattern

@@ -20,10 +20,11 @@ const (
 )
 
 // Gatherer is a collector.Sink that keeps what is needed for judging: who talked
-// with whom over which service, not each flow. It is safe for concurrent use.
+// with whom over which service and asked for which names, not each flow. It is safe for concurrent use.
 type Gatherer struct {
 	mu            sync.Mutex
 	conversations map[conversationKey]*conversation
+	questions     map[questionKey]*question
 	workloads     map[uint64]*flow.Workload
 	names         map[namedKey][]string
 	missed        uint64
@@ -56,7 +57,7 @@ type namedKey struct {
 // NewGatherer makes an empty Gatherer.
 func NewGatherer() *Gatherer {
 	return &Gatherer{
-		conversations: map[conversationKey]*conversation{}, workloads: map[uint64]*flow.Workload{}, names: map[namedKey][]string{},
+		conversations: map[conversationKey]*conversation{}, questions: map[questionKey]*question{}, workloads: map[uint64]*flow.Workload{}, names: map[namedKey][]string{},
 	}
 }
 
@@ -68,7 +69,11 @@ func (g *Gatherer) Consume(_ context.Context, batch []flow.Record) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range batch {
-		if k := batch[i].Kind; k != flow.RecordL7 && k != flow.RecordVerdict { // of no flow, and not judged
+		switch batch[i].Kind {
+		case flow.RecordL7:
+			g.ask(&batch[i])
+		case flow.RecordVerdict: // of no flow
+		default:
 			g.take(&batch[i])
 		}
 	}

@@ -14,6 +14,9 @@ func (r *Report) Write(out io.Writer) error {
 	p := &printer{out: out}
 	p.line("%s judged: %d allowed, %d would have been denied, %s that never came about would have been too",
 		words.Plural(r.Flows, "flow"), r.Allowed, r.Denied, words.Plural(r.Attempts, "attempt"))
+	if r.Questions > 0 {
+		p.line("%s of DNS judged: %d that were answered would have been denied", words.Plural(r.Questions, "question"), r.Refused)
+	}
 	if r.Missed > 0 {
 		p.line("not judged: %s beyond what is kept", words.Plural(r.Missed, "record"))
 	}
@@ -56,8 +59,12 @@ func (p *printer) denial(d *Denial) {
 	}
 	e := &d.Example
 	p.line("")
-	p.line("%s: %s %s %s over %s: %s, %s, %s", what, words.Plain(d.Workload), arrow, words.Plain(d.Peer.String()), d.Service,
-		words.Plural(d.Flows, "flow"), words.Size(d.Bytes), words.Span(d.First, d.Last))
+	much := words.Plural(d.Flows, "flow") + ", " + words.Size(d.Bytes)
+	if d.Asked != "" {
+		much = words.Plural(d.Flows, "question") + " for " + words.Plain(d.Asked)
+	}
+	p.line("%s: %s %s %s over %s: %s, %s", what, words.Plain(d.Workload), arrow, words.Plain(d.Peer.String()), d.Service,
+		much, words.Span(d.First, d.Last))
 	p.line("  by %s: %s", d.Direction, why)
 	p.line("  first: %s (%s) to %s", e.Client.Addr, words.Plain(e.Client.Comm.String()), e.Server.Addr)
 }

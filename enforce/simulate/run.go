@@ -29,6 +29,9 @@ func (g *Gatherer) Run(policies []*policy.Policy, limits policy.Limits) (*Report
 	for _, c := range g.conversations {
 		j.judge(c)
 	}
+	for k, q := range g.questions {
+		j.judgeQuestion(k.name, q)
+	}
 	j.report.Denials = sortDenials(j.denials)
 	for i, r := range tables.Rules {
 		j.report.Rules = append(j.report.Rules, Count{policy.RuleID(i + 1), r, j.rules[i+1]})
@@ -58,16 +61,11 @@ func (j *judge) judge(c *conversation) {
 			continue
 		}
 		denied = true
-		d := &Denial{
-			Workload: cmp.Or(s.Key.String(), s.Workload.String()), Direction: direction(s), Peer: s.Peer, Service: s.Service,
+		j.deny(&Denial{
+			Workload: workloadOf(s), Direction: direction(s), Peer: s.Peer, Service: s.Service,
 			Result: o.Result, ID: o.Rule(), Rule: j.tables.Rule(o.Rule()), Passed: c.traffic, Flows: flows, Bytes: c.bytes,
 			Seen: baseline.Seen{First: c.first, Last: c.latest}, Example: c.example,
-		}
-		if known := j.denials[d.key()]; known != nil {
-			known.merge(d)
-		} else {
-			j.denials[d.key()] = d
-		}
+		})
 	}
 	j.report.Flows += flows
 	switch {
@@ -79,6 +77,17 @@ func (j *judge) judge(c *conversation) {
 		j.report.Attempts += flows
 	}
 }
+
+// deny tells of a denial.
+func (j *judge) deny(d *Denial) {
+	if known := j.denials[d.key()]; known != nil {
+		known.merge(d)
+	} else {
+		j.denials[d.key()] = d
+	}
+}
+
+func workloadOf(s *baseline.Side) string { return cmp.Or(s.Key.String(), s.Workload.String()) }
 
 // query asks as the kernel does: of a server's peer it knows the socket, where that
 // is one of this host, of a client's the address that was asked for.

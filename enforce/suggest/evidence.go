@@ -13,7 +13,7 @@ import (
 
 // evidenceOf is what a rule rests on: a line for each service, then what was asked
 // for over them.
-func evidenceOf(p baseline.Peer, c *baseline.Contact, allowed []baseline.Service) (lines []string) {
+func evidenceOf(d side, p baseline.Peer, c *baseline.Contact, allowed []baseline.Service) (lines []string) {
 	for _, s := range allowed {
 		t := c.Services[s]
 		l := fmt.Sprintf("%s %s: %s, %s sent, %s received", words.Plain(p.String()), s, words.Plural(t.Flows(), "flow"), words.Size(t.Sent), words.Size(t.Received))
@@ -22,14 +22,14 @@ func evidenceOf(p baseline.Peer, c *baseline.Contact, allowed []baseline.Service
 		}
 		lines = append(lines, l+", "+words.Span(t.First, t.Last))
 	}
-	return append(lines, operationsOf(c)...)
+	return append(lines, operationsOf(d, c)...)
 }
 
 const maxShownOperations = 12 // lines of one peer
 
-// operationsOf tells of layer 7, which no rule enforces yet: the methods of each
-// path together.
-func operationsOf(c *baseline.Contact) (lines []string) {
+// operationsOf tells of layer 7, of which rules enforce nothing yet but whom a
+// workload asks for: the methods of each path together.
+func operationsOf(d side, c *baseline.Contact) (lines []string) {
 	type route struct {
 		baseline.Operation
 		methods       []string
@@ -53,7 +53,11 @@ func operationsOf(c *baseline.Contact) (lines []string) {
 		if i == maxShownOperations {
 			return append(lines, fmt.Sprintf("  layer 7: %d more", len(routes)-i))
 		}
-		l := fmt.Sprintf("  layer 7, not enforced: %s on port %d", l7Name(r.Protocol), r.Port)
+		l := "  layer 7, not enforced"
+		if d.egress && isQuestion(r.Operation) {
+			l = "  layer 7"
+		}
+		l += fmt.Sprintf(": %s on port %d", l7Name(r.Protocol), r.Port)
 		for _, word := range []string{strings.Join(r.methods, ","), words.Plain(r.Route)} {
 			if word != "" {
 				l += " " + word

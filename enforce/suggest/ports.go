@@ -36,23 +36,23 @@ func isDNS(s baseline.Service) bool {
 
 // portsOf makes toPorts of services that are in order. DNS that a workload asks
 // for stands alone: it has rules, by which answers open what toFQDNs names.
-func portsOf(services []baseline.Service, egress bool) (out []policy.PortRule) {
+func (s *suggester) portsOf(d side, services []baseline.Service, c *baseline.Contact) (out []policy.PortRule) {
 	var dns, others []policy.Port
-	for _, s := range services {
-		proto := protocols[s.Protocol]
+	for _, svc := range services {
+		proto := protocols[svc.Protocol]
 		switch {
 		case proto == "":
-		case egress && isDNS(s):
-			dns = append(dns, policy.Port{Port: s.Port, Protocol: proto})
+		case d.egress && isDNS(svc):
+			dns = append(dns, policy.Port{Port: svc.Port, Protocol: proto})
 		default:
-			others = append(others, policy.Port{Port: s.Port, Protocol: proto})
+			others = append(others, policy.Port{Port: svc.Port, Protocol: proto})
 		}
 	}
 	for ports := range slices.Chunk(ranges(others), maxPorts) {
 		out = append(out, policy.PortRule{Ports: ports})
 	}
 	if dns != nil {
-		out = append(out, policy.PortRule{Ports: dns, Rules: &policy.L7Rules{DNS: []policy.FQDN{{Pattern: "*"}}}})
+		out = append(out, policy.PortRule{Ports: dns, Rules: &policy.L7Rules{DNS: s.questionsOf(d, c)}})
 	}
 	return out
 }

@@ -44,7 +44,7 @@ func (s *suggester) section(d side) (out []policy.RuleSpec) {
 			s.out.Unproven = append(s.out.Unproven, d.to(p)+": "+l)
 			doubts[i] = words.Plain(p.String()) + ": " + l
 		}
-		r := &rule{peers: peers, ports: portsOf(allowed, d.egress), icmps: icmpsOf(allowed), evidence: evidenceOf(p, c, allowed), doubts: doubts}
+		r := &rule{peers: peers, ports: s.portsOf(d, allowed, c), icmps: icmpsOf(allowed), evidence: evidenceOf(d, p, c, allowed), doubts: doubts}
 		switch p.Kind {
 		case baseline.PeerName:
 			r = join(names, allowed, r)
@@ -74,6 +74,7 @@ func join(rules map[string]*rule, allowed []baseline.Service, r *rule) *rule {
 	}
 	to.peers.CIDRs = append(to.peers.CIDRs, r.peers.CIDRs...)
 	to.peers.FQDNs = append(to.peers.FQDNs, r.peers.FQDNs...)
+	to.alsoAsked(r)
 	to.evidence = append(to.evidence, r.evidence...)
 	to.doubts = append(to.doubts, r.doubts...)
 	return nil

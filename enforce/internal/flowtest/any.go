@@ -12,6 +12,7 @@ import (
 // Host names and addresses that Any talks to.
 var (
 	names   = []string{"db.example.com", "api.example.com", "s3.example.net"}
+	asked   = []string{"db.example.com", "Db.Example.com", "in-addr.arpa", "ip6.arpa", "_x._tcp.example.com", "not a name"}
 	remotes = []string{"198.51.100.7", "198.51.100.8", "203.0.113.9", "2001:db8::7"}
 )
 
@@ -67,6 +68,11 @@ func anyRecords(t *rapid.T) (out []flow.Record) {
 			route := fmt.Sprintf("/%s/{id}", rapid.SampledFrom([]string{"users", "posts", "a b\n"}).Draw(t, "route"))
 			method := rapid.SampledFrom([]string{"GET", "POST"}).Draw(t, "method")
 			out = append(out, Tally(flow.HTTP, method, route, 1+id, client, server))
+		}
+		if port == 53 && kind != "refused" && (protocol == flow.TCP || protocol == flow.UDP) {
+			for _, name := range rapid.SliceOfN(rapid.SampledFrom(asked), 0, 3).Draw(t, "asked") {
+				out = append(out, Tally(flow.DNS, "A", name, 1+id, client, server))
+			}
 		}
 	}
 	return out

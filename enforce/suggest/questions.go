@@ -1,0 +1,78 @@
+package suggest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/enforce/baseline"
+	"github.com/seed79351815/weir/enforce/policy"
+)
+
+// maxQuestions are the names of one rule. Who asks for more, asks for whatever comes.
+const maxQuestions = 24
+
+// anyQuestion is a rule for every name.
+var anyQuestion = policy.FQDN{Pattern: "*"}
+
+// isQuestion tells whether an operation is a question of those that a rule for DNS
+// judges.
+func isQuestion(o baseline.Operation) bool { return o.Protocol == flow.DNS && o.Port == dnsPort }
+
+// questionsOf are the names that a peer was asked for, in order, and those that led to
+// other peers: each where all of them are known and few, else every name.
+func (s *suggester) questionsOf(d side, c *baseline.Contact) []policy.FQDN {
+	var names []policy.FQDN
+	for o := range c.Operations {
+		if isQuestion(o) {
+			names = append(names, question(o.Route))
+		}
+	}
+	if names == nil || s.baseline.Missed[baseline.MissedOperations] > 0 {
+		return []policy.FQDN{anyQuestion}
+	}
+	for p := range d.peers {
+		if p.Kind == baseline.PeerName {
+			names = append(names, question(p.Name))
+		}
+	}
+	return questions(names)
+}
+
+// question is the rule for a name as the baseline has it. The names of addresses
+// count as one for each tree (l7.QuestionName).
+func question(name string) policy.FQDN {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	switch {
+	case name == "in-addr.arpa", name == "ip6.arpa":
+		return policy.FQDN{Pattern: "**." + name}
+	case policy.IsName(name):
+		return policy.FQDN{Name: name}
+	}
+	return anyQuestion
+}
+
+// questions puts names into the form of a rule.
+func questions(names []policy.FQDN) []policy.FQDN {
+	slices.SortFunc(names, func(a, b policy.FQDN) int {
+		return strings.Compare(a.Name+a.Pattern, b.Name+b.Pattern)
+	})
+	names = slices.Compact(names)
+	if len(names) > maxQuestions || slices.Contains(names, anyQuestion) {
+		return []policy.FQDN{anyQuestion}
+	}
+	return names
+}
+
+// alsoAsked lets a rule's peers be asked for another rule's names too.
+func (r *rule) alsoAsked(o *rule) {
+	for i := range r.ports {
+		if rules := r.ports[i].Rules; rules != nil {
+			for j := range o.ports {
+				if more := o.ports[j].Rules; more != nil {
+					rules.DNS = questions(slices.Concat(rules.DNS, more.DNS))
+				}
+			}
+		}
+	}
+}
