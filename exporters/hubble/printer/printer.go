@@ -12,6 +12,8 @@ import (
 
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seed79351815/weir/exporters/hubble/internal/jsonpb"
 )
 
 // Format is an output format.
@@ -45,8 +47,8 @@ type Printer struct {
 	tab  *tabwriter.Writer
 	line int
 	buf  []byte
-	text []byte // of a flow as JSON
-	ext  []byte // of its extensions
+
+	encode *jsonpb.Encoder[observerpb.GetFlowsResponse] // in FormatJSON
 }
 
 // New is a Printer that writes to o.Out.
@@ -58,7 +60,10 @@ func New(o Options) *Printer {
 		o.Err = io.Discard
 	}
 	p := &Printer{o: o}
-	if o.Format == FormatTable {
+	switch o.Format {
+	case FormatJSON:
+		p.encode = jsonpb.New[observerpb.GetFlowsResponse]()
+	case FormatTable:
 		p.o.Color = false // a tabwriter counts escape sequences as text
 		p.tab = tabwriter.NewWriter(o.Out, 2, 0, 3, ' ', 0)
 	}
@@ -74,12 +79,12 @@ func (p *Printer) Write(res *observerpb.GetFlowsResponse) error {
 	switch r := res.GetResponseTypes().(type) {
 	case *observerpb.GetFlowsResponse_Flow:
 		if p.o.Format == FormatJSON {
-			return p.json(res)
+			return p.json(res, nil)
 		}
 		p.flow(r.Flow)
 	case *observerpb.GetFlowsResponse_LostEvents:
 		if p.o.Format == FormatJSON {
-			return p.json(res)
+			return p.json(res, nil)
 		}
 		p.lost(res, r.LostEvents)
 	case *observerpb.GetFlowsResponse_NodeStatus:

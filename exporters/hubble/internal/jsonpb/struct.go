@@ -1,12 +1,11 @@
-package printer
+package jsonpb
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
+	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -27,12 +26,12 @@ func appendStruct(b, wire []byte, depth int) (out []byte, ok bool) {
 	}
 	var list [24]entry
 	all := list[:0]
-	ok = fields(wire, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) bool {
+	ok = eachField(wire, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) bool {
 		if n != 1 || v == nil {
 			return false
 		}
 		var e entry
-		ok := fields(v, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) bool {
+		ok := eachField(v, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) bool {
 			part := &e.key
 			if n == 2 {
 				part = &e.value
@@ -59,7 +58,7 @@ func appendStruct(b, wire []byte, depth int) (out []byte, ok bool) {
 			}
 			b = append(b, ',')
 		}
-		if b, ok = appendText(b, e.key); !ok {
+		if b, ok = appendBytes(b, e.key); !ok {
 			return b, false
 		}
 		b = append(b, ':')
@@ -100,7 +99,7 @@ func appendValue(b, wire []byte, depth int) (out []byte, ok bool) {
 	case valueNumber:
 		return appendNumber(b, math.Float64frombits(bits))
 	case valueText:
-		return appendText(b, v)
+		return appendBytes(b, v)
 	case valueTruth:
 		return strconv.AppendBool(b, bits != 0), true
 	case valueObject:
@@ -111,7 +110,7 @@ func appendValue(b, wire []byte, depth int) (out []byte, ok bool) {
 		}
 		b = append(b, '[')
 		first := true
-		ok = fields(v, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) (ok bool) {
+		ok = eachField(v, func(n protowire.Number, _ protowire.Type, v []byte, _ uint64) (ok bool) {
 			if n != 1 || v == nil {
 				return false
 			}
@@ -130,7 +129,7 @@ func appendValue(b, wire []byte, depth int) (out []byte, ok bool) {
 // single is a message's only field.
 func single(wire []byte) (n protowire.Number, v []byte, bits uint64, ok bool) {
 	count := 0
-	ok = fields(wire, func(number protowire.Number, typ protowire.Type, value []byte, b uint64) bool {
+	ok = eachField(wire, func(number protowire.Number, typ protowire.Type, value []byte, b uint64) bool {
 		n, v, bits = number, value, b
 		count++
 		return n > 0 && n <= valueList && typ == valueTypes[n]
@@ -138,9 +137,9 @@ func single(wire []byte) (n protowire.Number, v []byte, bits uint64, ok bool) {
 	return n, v, bits, ok && count == 1
 }
 
-// fields gives each field of a message: v is what has a length, and not nil then;
+// eachField gives each field of a message: v is what has a length, and not nil then;
 // else bits is its value. It is false where a message is damaged, or each says so.
-func fields(wire []byte, each func(n protowire.Number, typ protowire.Type, v []byte, bits uint64) bool) bool {
+func eachField(wire []byte, each func(n protowire.Number, typ protowire.Type, v []byte, bits uint64) bool) bool {
 	for len(wire) > 0 {
 		n, typ, size := protowire.ConsumeTag(wire)
 		if size < 0 {
@@ -169,24 +168,6 @@ func fields(wire []byte, each func(n protowire.Number, typ protowire.Type, v []b
 	return true
 }
 
-// appendText writes a string. Nearly all are plain, and written as they are.
-func appendText(b, s []byte) ([]byte, bool) {
-	for _, c := range s {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			if !utf8.Valid(s) {
-				return b, false
-			}
-			quoted, err := json.Marshal(string(s))
-			return append(b, quoted...), err == nil
-		}
-	}
-	return append(append(append(b, '"'), s...), '"'), true
-}
-
-func appendNumber(b []byte, f float64) ([]byte, bool) {
-	if n := int64(f); float64(n) == f && n > -1<<53 && n < 1<<53 && (n != 0 || !math.Signbit(f)) {
-		return strconv.AppendInt(b, n, 10), true
-	}
-	text, err := json.Marshal(f)
-	return append(b, text...), err == nil
+func appendBytes(b, s []byte) ([]byte, bool) {
+	return AppendText(b, unsafe.String(unsafe.SliceData(s), len(s)))
 }
