@@ -39,6 +39,11 @@ type Log struct {
 	lines   bytes.Buffer
 	reopen  atomic.Bool
 
+	// Of the line that is being written.
+	res        observerpb.GetFlowsResponse
+	flow       observerpb.GetFlowsResponse_Flow
+	extensions []byte
+
 	mu     sync.Mutex
 	file   *file // nil after it could not be opened
 	zipped sync.WaitGroup
@@ -95,10 +100,11 @@ func (l *Log) line(r *flow.Record) error {
 	if r.Kind == flow.RecordUpdate || r.Kind == flow.RecordL7 && (r.L7 == nil || r.L7.Exchange == nil) {
 		return nil
 	}
-	f := l.convert.Briefly(r)
-	return l.print.Write(&observerpb.GetFlowsResponse{
-		ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}, NodeName: f.GetNodeName(), Time: f.GetTime(),
-	})
+	f := l.convert.Lend(r)
+	l.flow.Flow = f
+	l.res.ResponseTypes, l.res.NodeName, l.res.Time = &l.flow, f.GetNodeName(), f.GetTime()
+	l.extensions = l.convert.AppendExtensions(l.extensions[:0], r)
+	return l.print.WriteExtended(&l.res, l.extensions)
 }
 
 // Reopen makes the next batch go into a file of the configured name, for when

@@ -23,13 +23,19 @@ type parts struct {
 // Briefly is Flow and Extend for who writes the flow down at once: it is good until
 // the Converter's next call, and must not be changed.
 func (c *Converter) Briefly(r *flow.Record) *flowpb.Flow {
-	c.lending = true
-	defer func() { c.lending = false }()
-	out := c.Flow(r)
+	out := c.Lend(r)
 	x := &c.lent.extensions
-	x.TypeUrl, x.Value = structURL, c.extensions(x.Value[:0], r)
+	x.TypeUrl, x.Value = structURL, c.extensions(x.Value[:0], false, r)
 	out.Extensions = x
 	return out
+}
+
+// Lend is Flow for who is done with the flow before the Converter's next call, and
+// does not change it.
+func (c *Converter) Lend(r *flow.Record) *flowpb.Flow {
+	c.lending = true
+	defer func() { c.lending = false }()
+	return c.Flow(r)
 }
 
 // blank is a flow that says only who tells it, and when.

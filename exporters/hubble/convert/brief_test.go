@@ -1,14 +1,17 @@
 package convert_test
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 	"time"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/seed79351815/weir/exporters/hubble/convert"
+	"github.com/seed79351815/weir/exporters/hubble/internal/jsonpb"
 	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 )
 
@@ -21,6 +24,25 @@ func TestBriefly(t *testing.T) {
 		c.Extend(want, &r)
 		if got := c.Briefly(&r); !proto.Equal(got, want) {
 			t.Fatalf("got %v\nwant %v", got, want)
+		}
+	})
+}
+
+// The extensions as JSON are what protojson makes of them, in its order: that of their
+// names.
+func TestAppendExtensions(t *testing.T) {
+	c := convert.New("node-1", "1.2.3")
+	rapid.Check(t, func(t *rapid.T) {
+		r := recordtest.Any().Draw(t, "record")
+		f := c.Flow(&r)
+		c.Extend(f, &r)
+		want, err := json.Marshal(&flowpb.Flow{Extensions: f.Extensions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.AppendExtensions([]byte(`{"extensions":`), &r)
+		if want = jsonpb.Printable(nil, want); string(got)+"}" != string(want) {
+			t.Fatalf("got  %s}\nwant %s", got, want)
 		}
 	})
 }

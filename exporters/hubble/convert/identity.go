@@ -28,6 +28,7 @@ type identity struct {
 	labels    []string
 	workloads []*flowpb.Workload
 	extension []byte           // what an end's extensions say of it
+	json      []byte           // the same as JSON, without a comma
 	endpoint  *flowpb.Endpoint // of flows that are lent; nil until there is one
 }
 
@@ -78,7 +79,8 @@ func (c *Converter) identity(w *flow.Workload) *identity {
 }
 
 func newIdentity(w *flow.Workload) *identity {
-	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name), extension: workloadField(w)}
+	id := &identity{namespace: valid(w.Namespace), name: valid(w.Name), extension: workloadField(object{}, w)}
+	id.json = workloadField(object{b: []byte("{"), json: true}, w)[len("{"):]
 	for _, l := range w.Labels {
 		id.labels = append(id.labels, valid(l.String()))
 	}

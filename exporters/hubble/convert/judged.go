@@ -74,40 +74,35 @@ func judgedSummary(j *flow.Judged) string {
 }
 
 func (o *object) judged(j *flow.Judged) {
-	o.flag("ingress", j.Ingress)
-	o.flag("denied", j.Denied)
-	o.flag("ended", j.Ended)
+	by := func(key string, of func(flow.PolicyRef) string) {
+		list := make([]string, len(j.By))
+		for i, p := range j.By {
+			list[i] = of(p)
+		}
+		o.texts(key, list)
+	}
+	o.text("asked", j.Asked)
 	o.number("cgroup_id", j.Cgroup)
-	o.number("peer_cgroup_id", j.PeerCgroup)
-	o.number("protocol_number", uint64(j.Protocol))
-	o.text("local", hostText(j.Local.Addr()))
-	o.number("local_port", uint64(j.Local.Port()))
-	o.text("remote", hostText(j.Remote.Addr()))
-	o.number("remote_port", uint64(j.Remote.Port()))
-	o.number("port", uint64(j.Port))
-	o.number("pid", uint64(j.PID))
 	o.text("command", j.Comm.String())
 	o.number("count", j.Count)
+	o.flag("denied", j.Denied)
+	o.flag("ended", j.Ended)
+	by("indexes", func(p flow.PolicyRef) string { return strconv.Itoa(p.Index) })
+	o.flag("ingress", j.Ingress)
+	by("kinds", func(p flow.PolicyRef) string { return p.Kind })
+	o.address("local", netip.AddrPortFrom(j.Local.Addr(), 0))
+	o.number("local_port", uint64(j.Local.Port()))
+	by("modes", func(p flow.PolicyRef) string { return p.Mode })
+	by("namespaces", func(p flow.PolicyRef) string { return p.Namespace })
+	o.number("peer_cgroup_id", j.PeerCgroup)
+	o.number("pid", uint64(j.PID))
+	by("policies", func(p flow.PolicyRef) string { return p.Name })
+	o.number("port", uint64(j.Port))
+	o.number("protocol_number", uint64(j.Protocol))
+	o.address("remote", netip.AddrPortFrom(j.Remote.Addr(), 0))
+	o.number("remote_port", uint64(j.Remote.Port()))
 	o.text("rule", j.Rule)
-	o.text("asked", j.Asked)
-	lists := map[string][]string{}
-	for _, p := range j.By {
-		for key, s := range map[string]string{
-			"policies": p.Name, "namespaces": p.Namespace, "kinds": p.Kind, "modes": p.Mode, "sections": p.Section, "indexes": strconv.Itoa(p.Index),
-		} {
-			lists[key] = append(lists[key], s)
-		}
-	}
-	for _, key := range []string{"policies", "namespaces", "kinds", "modes", "sections", "indexes"} {
-		o.texts(key, lists[key])
-	}
-}
-
-func hostText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.WithZone("").String()
+	by("sections", func(p flow.PolicyRef) string { return p.Section })
 }
 
 func (o reader) judged() *flow.Judged {

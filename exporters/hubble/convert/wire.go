@@ -8,13 +8,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// object is a google.protobuf.Struct in the making, written as wire bytes at
-// once: a map of boxed values would cost ten times as much, for every flow.
+// object is a google.protobuf.Struct in the making, written at once as wire bytes or
+// as its JSON: a map of boxed values would cost ten times as much, for every flow.
 // Fields with the zero value are left out. Objects in it are written into the same
-// bytes.
+// bytes. Fields are written in the order of their names, as JSON has them.
 type object struct {
-	b []byte
-	c *Converter // knows workloads; only an object with an end needs it
+	b    []byte
+	c    *Converter // knows workloads; only an object with an end needs it
+	json bool
 }
 
 // The field numbers of google/protobuf/struct.proto.
@@ -58,6 +59,11 @@ func (o *object) number(key string, n uint64) {
 		o.text(key, strconv.FormatUint(n, 10))
 		return
 	}
+	if o.json {
+		o.key(key)
+		o.b = strconv.AppendUint(o.b, n, 10)
+		return
+	}
 	o.head(key, protowire.SizeTag(valueNumber)+protowire.SizeFixed64())
 	o.b = protowire.AppendTag(o.b, valueNumber, protowire.Fixed64Type)
 	o.b = protowire.AppendFixed64(o.b, math.Float64bits(float64(n)))
@@ -70,6 +76,11 @@ func (o *object) text(key, s string) {
 	if s == "" {
 		return
 	}
+	if o.json {
+		o.key(key)
+		o.quoted(s)
+		return
+	}
 	s = valid(s)
 	o.head(key, protowire.SizeTag(valueString)+protowire.SizeBytes(len(s)))
 	o.b = protowire.AppendTag(o.b, valueString, protowire.BytesType)
@@ -80,6 +91,11 @@ func (o *object) flag(key string, on bool) {
 	if !on {
 		return
 	}
+	if o.json {
+		o.key(key)
+		o.b = append(o.b, "true"...)
+		return
+	}
 	o.head(key, protowire.SizeTag(valueBool)+protowire.SizeVarint(1))
 	o.b = protowire.AppendTag(o.b, valueBool, protowire.VarintType)
 	o.b = protowire.AppendVarint(o.b, 1)
@@ -88,6 +104,10 @@ func (o *object) flag(key string, on bool) {
 // object writes an object whose fields write writes, unless there are none and
 // keep is false.
 func (o *object) object(key string, keep bool, write func(*object)) {
+	if o.json {
+		o.inner(key, keep, write)
+		return
+	}
 	o.nested(key, valueStruct, keep, write)
 }
 
@@ -120,17 +140,20 @@ func (o *object) addresses(key string, addrs []netip.Addr) {
 
 // texts writes a list of strings.
 func (o *object) texts(key string, texts []string) {
-	if len(texts) == 0 {
-		return
+	switch {
+	case len(texts) == 0:
+	case o.json:
+		o.list(key, texts)
+	default:
+		o.nested(key, valueList, false, func(o *object) {
+			for _, s := range texts {
+				s = valid(s)
+				n := protowire.SizeTag(valueString) + protowire.SizeBytes(len(s))
+				o.b = protowire.AppendTag(o.b, listValues, protowire.BytesType)
+				o.b = protowire.AppendVarint(o.b, uint64(n))
+				o.b = protowire.AppendTag(o.b, valueString, protowire.BytesType)
+				o.b = protowire.AppendString(o.b, s)
+			}
+		})
 	}
-	o.nested(key, valueList, false, func(o *object) {
-		for _, s := range texts {
-			s = valid(s)
-			n := protowire.SizeTag(valueString) + protowire.SizeBytes(len(s))
-			o.b = protowire.AppendTag(o.b, listValues, protowire.BytesType)
-			o.b = protowire.AppendVarint(o.b, uint64(n))
-			o.b = protowire.AppendTag(o.b, valueString, protowire.BytesType)
-			o.b = protowire.AppendString(o.b, s)
-		}
-	})
 }

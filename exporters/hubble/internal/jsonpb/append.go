@@ -67,7 +67,7 @@ func (f *field) append(b []byte, at unsafe.Pointer, extensions []byte, always bo
 		}
 	case kindEnum:
 		if n := *(*int32)(at); n != 0 || always {
-			return f.number(append(b, f.name...), n)
+			b = f.value(append(b, f.name...), n)
 		}
 	case kindMessage:
 		if m := *(*unsafe.Pointer)(at); m != nil || always {
@@ -104,12 +104,12 @@ func (f *field) append(b []byte, at unsafe.Pointer, extensions []byte, always bo
 	return b, true
 }
 
-// number writes an enum's value.
-func (f *field) number(b []byte, n int32) (out []byte, ok bool) {
+// value writes an enum's value, which may be one that is not known here.
+func (f *field) value(b []byte, n int32) []byte {
 	if n >= 0 && int(n) < len(f.enum) && f.enum[n] != "" {
-		return append(b, f.enum[n]...), true
+		return append(b, f.enum[n]...)
 	}
-	return b, false
+	return strconv.AppendInt(b, int64(n), 10)
 }
 
 func (f *field) texts(b []byte, list []string) (out []byte, ok bool) {

@@ -202,7 +202,7 @@ func enumNames(e protoreflect.EnumDescriptor) (names []string) {
 		v := e.Values().Get(i)
 		n := int(v.Number())
 		if n < 0 || n > maxEnum {
-			continue // left to protojson, as are numbers without a name
+			return nil
 		}
 		for len(names) <= n {
 			names = append(names, "")
