@@ -1,6 +1,9 @@
 package flow
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // Kind says what an Event tells, and which of its fields are set.
 type Kind uint8
@@ -109,14 +112,14 @@ func MakeComm(s string) (c Comm) {
 	return c
 }
 
-// String is the name without its NUL bytes. It allocates.
+// String is the name without its NUL bytes. It allocates, unless the compiler sees that
+// the name is not kept.
 func (c Comm) String() string {
-	for i, b := range c {
-		if b == 0 {
-			return string(c[:i])
-		}
+	n := bytes.IndexByte(c[:], 0)
+	if n < 0 {
+		n = len(c)
 	}
-	return string(c[:])
+	return string(c[:n])
 }
 
 // Drop is packets that the kernel dropped, counted by five-tuple and reason.

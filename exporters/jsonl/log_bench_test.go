@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -19,12 +22,23 @@ func BenchmarkLine(b *testing.B) {
 	defer l.Close()
 	batch := busy(200)
 	b.ReportAllocs()
+	before := processorTime(b)
 	for i := 0; i < b.N; i += len(batch) {
 		if err := l.Consume(b.Context(), batch); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(float64(l.lines.Len())/float64(len(batch)), "B/line")
+}
+
+// processorTime is what a busy machine tells apart from waiting.
+func processorTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // busy are the records of containers that ask each other.

@@ -18,6 +18,11 @@ type parts struct {
 	reply      wrapperspb.BoolValue
 	ip         flowpb.IP
 	extensions anypb.Any
+	event      flowpb.CiliumEventType
+	l4         flowpb.Layer4
+	tcp        flowpb.Layer4_TCP
+	header     flowpb.TCP
+	flags      flowpb.TCPFlags
 }
 
 // Briefly is Flow and Extend for who writes the flow down at once: it is good until
@@ -59,4 +64,23 @@ func (c *Converter) blank(at int64) *parts {
 func (p *parts) setReply(is bool) {
 	p.reply.Value = is
 	p.flow.IsReply = &p.reply
+}
+
+// setEvent says what Cilium would call the flow.
+func (p *parts) setEvent(typ, sub int32) {
+	p.event.Type, p.event.SubType = typ, sub
+	p.flow.EventType = &p.event
+}
+
+// setTCP gives the flow a TCP header, with one flag or none.
+func (p *parts) setTCP(src, dst uint16, flag string) {
+	p.header.SourcePort, p.header.DestinationPort = uint32(src), uint32(dst)
+	p.header.Flags = nil
+	if flag != "" {
+		p.flags.SYN, p.flags.ACK, p.flags.FIN, p.flags.RST = flag == flagSYN, flag == flagACK, flag == flagFIN, flag == flagRST
+		p.header.Flags = &p.flags
+	}
+	p.tcp.TCP = &p.header
+	p.l4.Protocol = &p.tcp
+	p.flow.L4 = &p.l4
 }

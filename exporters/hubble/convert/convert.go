@@ -6,6 +6,8 @@
 package convert
 
 import (
+	"hash"
+	"hash/fnv"
 	"net/netip"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -21,7 +23,8 @@ type Converter struct {
 	emitter *flowpb.Emitter
 	cache   map[*flow.Workload]*identity
 
-	extending object // of the extensions that are being written
+	naming    hash.Hash // of the record that gets its UUID
+	extending object    // of the extensions that are being written
 	lending   bool   // Briefly is at work
 	lent      parts
 }
@@ -35,6 +38,7 @@ func New(node, version string) *Converter {
 		node:    valid(node),
 		emitter: &flowpb.Emitter{Name: "Weir", Version: valid(version)},
 		cache:   make(map[*flow.Workload]*identity),
+		naming:  fnv.New128a(),
 	}
 }
 
@@ -55,10 +59,10 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 	p := c.blank(r.Time)
 	p.setReply(reply)
 	out := &p.flow
-	out.Uuid = uuid(c.node, r)
+	out.Uuid = c.uuid(r)
 	out.Verdict = flowpb.Verdict(r.Verdict)
 	out.Type = flowpb.FlowType_L3_L4
-	out.L4 = transport(r, src.Addr, dst.Addr)
+	p.setTransport(r, src.Addr, dst.Addr)
 	out.TrafficDirection = direction(f, reply)
 	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 	out.Summary = summary(r)
@@ -67,9 +71,9 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 		out.IP.SourceXlated = x.WithZone("").String()
 	}
 	if r.Judged != nil {
-		setJudged(out, r.Judged)
+		p.setJudged(r.Judged)
 	} else {
-		setEvent(out, r, dst)
+		p.setTrace(r, dst)
 	}
 	setSocket(out, f)
 	return out

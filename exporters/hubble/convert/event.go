@@ -16,9 +16,10 @@ const (
 	traceToStack    = 3
 )
 
-// setEvent fills what Hubble's TYPE column is made of: clients show a flow
+// setTrace fills what Hubble's TYPE column is made of: clients show a flow
 // without it as UNKNOWN.
-func setEvent(out *flowpb.Flow, r *flow.Record, dst *flow.Endpoint) {
+func (p *parts) setTrace(r *flow.Record, dst *flow.Endpoint) {
+	out := &p.flow
 	if r.Kind == flow.RecordDrop {
 		reason := dropReason(r)
 		out.DropReasonDesc = reason
@@ -28,7 +29,7 @@ func setEvent(out *flowpb.Flow, r *flow.Record, dst *flow.Endpoint) {
 		}
 		//lint:ignore SA1019 deprecated, but old clients read it
 		out.DropReason = uint32(sub)
-		out.EventType = &flowpb.CiliumEventType{Type: eventDrop, SubType: sub}
+		p.setEvent(eventDrop, sub)
 		return
 	}
 	out.TraceReason = flowpb.TraceReason_ESTABLISHED
@@ -44,7 +45,7 @@ func setEvent(out *flowpb.Flow, r *flow.Record, dst *flow.Endpoint) {
 	default:
 		sub, out.TraceObservationPoint = traceToEndpoint, flowpb.TraceObservationPoint_TO_ENDPOINT
 	}
-	out.EventType = &flowpb.CiliumEventType{Type: eventTrace, SubType: sub}
+	p.setEvent(eventTrace, sub)
 }
 
 // dropUnknown is the sub-type of drops whose kernel reason none of Cilium's

@@ -32,9 +32,9 @@ func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
 	if x == nil {
 		return out
 	}
-	out.Uuid = uuid(c.node, r)
-	out.L4 = portsOnly(x.Transport, src.Addr, dst.Addr)
-	out.EventType = &flowpb.CiliumEventType{Type: eventL7}
+	out.Uuid = c.uuid(r)
+	p.setPorts(x.Transport, src.Addr, dst.Addr)
+	p.setEvent(eventL7, 0)
 	p.setReply(answered)
 	out.L7 = layer7(l)
 	out.SocketCookie, out.CgroupId = x.Cookie, x.Cgroup

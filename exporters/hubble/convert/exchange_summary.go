@@ -41,7 +41,8 @@ func httpSummary(x *flow.Exchange, h *flowpb.HTTP) string {
 	if x.Status == flow.NoAnswer {
 		return h.GetProtocol() + " " + what + noAnswer
 	}
-	return fmt.Sprintf("%s %d %dms (%s)", h.GetProtocol(), h.GetCode(), milliseconds(x), what)
+	code, took := strconv.Itoa(int(h.GetCode())), strconv.FormatInt(milliseconds(x), 10)
+	return h.GetProtocol() + " " + code + " " + took + "ms (" + what + ")"
 }
 
 func milliseconds(x *flow.Exchange) int64 {

@@ -22,15 +22,16 @@ const (
 // maxRefs bounds the policies of one verdict.
 const maxRefs = 64
 
-// setJudged makes a policy verdict of out, as Cilium tells one.
-func setJudged(out *flowpb.Flow, j *flow.Judged) {
-	out.EventType = &flowpb.CiliumEventType{Type: eventPolicyVerdict}
+// setJudged makes a policy verdict of the flow, as Cilium tells one.
+func (p *parts) setJudged(j *flow.Judged) {
+	out := &p.flow
+	p.setEvent(eventPolicyVerdict, 0)
 	if j.Rule != "" {
 		out.PolicyMatchType = matchL3L4
 	}
 	by := make([]*flowpb.Policy, 0, len(j.By))
-	for _, p := range j.By {
-		by = append(by, &flowpb.Policy{Name: valid(p.Name), Namespace: valid(p.Namespace), Kind: valid(p.Kind)})
+	for _, ref := range j.By {
+		by = append(by, &flowpb.Policy{Name: valid(ref.Name), Namespace: valid(ref.Namespace), Kind: valid(ref.Kind)})
 	}
 	out.TrafficDirection = flowpb.TrafficDirection_EGRESS
 	if j.Ingress {

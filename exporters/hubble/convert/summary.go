@@ -17,7 +17,7 @@ func summary(r *flow.Record) string {
 		return dropSummary(r)
 	}
 	var room [160]byte
-	b := append(room[:0], header(r)...)
+	b := appendHeader(room[:0], r)
 	f := &r.Flow
 	switch r.Kind {
 	case flow.RecordStart:
@@ -50,26 +50,27 @@ func dropSummary(r *flow.Record) string {
 	return fmt.Sprintf("%s, %d packets", valid(reason), n)
 }
 
-func header(r *flow.Record) string {
+func appendHeader(b []byte, r *flow.Record) []byte {
 	f := &r.Flow
 	switch f.Protocol {
 	case flow.TCP:
-		if flags := flagText(tcpFlags(r)); flags != "" {
-			return "TCP Flags: " + flags
+		b = append(b, "TCP"...)
+		if flag := tcpFlag(r); flag != "" {
+			b = append(append(b, " Flags: "...), flag...)
 		}
-		return "TCP"
+		return b
 	case flow.UDP:
-		return "UDP"
+		return append(b, "UDP"...)
 	case flow.SCTP:
-		return "SCTP"
+		return append(b, "SCTP"...)
 	case flow.ICMP:
-		return "ICMPv4 " + icmpName(f.ICMPType, icmp4Names)
+		return append(append(b, "ICMPv4 "...), icmpName(f.ICMPType, icmp4Names)...)
 	case flow.ICMPv6:
-		return "ICMPv6 " + icmpName(f.ICMPType, icmp6Names)
+		return append(append(b, "ICMPv6 "...), icmpName(f.ICMPType, icmp6Names)...)
 	case flow.IGMP:
-		return "IGMP"
+		return append(b, "IGMP"...)
 	}
-	return fmt.Sprintf("IP protocol %d", f.Protocol)
+	return strconv.AppendUint(append(b, "IP protocol "...), uint64(f.Protocol), 10)
 }
 
 func icmp4Names(t uint8) string {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
-	"hash/fnv"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -12,7 +11,7 @@ import (
 // uuid names a record: the same record gets the same one wherever and however
 // often it is converted. It is an RFC 9562 UUID of version 8, made of a hash
 // over the host, the flow and the moment.
-func uuid(node string, r *flow.Record) string {
+func (c *Converter) uuid(r *flow.Record) string {
 	id, start := r.Flow.ID, r.Flow.Start
 	if r.L7 != nil && r.L7.Exchange != nil {
 		id, start = r.L7.Exchange.Cookie, r.L7.Exchange.Start
@@ -22,9 +21,10 @@ func uuid(node string, r *flow.Record) string {
 	binary.LittleEndian.PutUint64(in[8:], uint64(start))
 	binary.LittleEndian.PutUint64(in[16:], uint64(r.Time))
 	in[24] = byte(r.Kind)
-	h := fnv.New128a()
+	h := c.naming
+	h.Reset()
 	h.Write(in[:])
-	h.Write([]byte(node))
+	h.Write([]byte(c.node))
 	// The drops of one reading differ in nothing else.
 	if d := r.Drop; d != nil {
 		h.Write([]byte(d.Reason))

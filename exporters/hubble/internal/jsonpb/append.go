@@ -25,7 +25,11 @@ func (p *plan) append(b []byte, m unsafe.Pointer, extensions []byte) (out []byte
 	}
 	begin := len(b)
 	for i := range p.fields {
-		if b, ok = p.fields[i].append(b, unsafe.Add(m, p.fields[i].offset), extensions, false); !ok {
+		f := &p.fields[i]
+		if f.empty(m) && (f.kind != kindAny || extensions == nil) {
+			continue
+		}
+		if b, ok = f.append(append(b, f.name...), unsafe.Add(m, f.offset), extensions); !ok {
 			return b, false
 		}
 	}
@@ -36,72 +40,58 @@ func (p *plan) append(b []byte, m unsafe.Pointer, extensions []byte) (out []byte
 	return append(b, '}'), true
 }
 
-// append writes the field that lies at at, unless it is empty and always is false.
-func (f *field) append(b []byte, at unsafe.Pointer, extensions []byte, always bool) (out []byte, ok bool) {
+// empty tells whether a field of m is one that JSON leaves out. Most are, so this is
+// what takes time: of a text and a list it looks at the length.
+func (f *field) empty(m unsafe.Pointer) bool {
+	at := unsafe.Add(m, f.probe)
+	switch f.width {
+	case 8:
+		return *(*uint64)(at) == 0
+	case 4:
+		return *(*uint32)(at) == 0
+	case 1:
+		return *(*uint8)(at) == 0
+	}
+	return reflect.NewAt(f.typ, at).Elem().IsZero()
+}
+
+// append writes the value that lies at at.
+func (f *field) append(b []byte, at unsafe.Pointer, extensions []byte) (out []byte, ok bool) {
 	switch f.kind {
 	case kindText:
-		if s := *(*string)(at); s != "" || always {
-			return AppendText(append(b, f.name...), s)
-		}
+		return AppendText(b, *(*string)(at))
 	case kindTexts:
-		return f.texts(b, *(*[]string)(at))
+		return appendTexts(b, *(*[]string)(at))
 	case kindBool:
-		if v := *(*bool)(at); v || always {
-			b = strconv.AppendBool(append(b, f.name...), v)
-		}
+		return strconv.AppendBool(b, *(*bool)(at)), true
 	case kindInt32:
-		if n := *(*int32)(at); n != 0 || always {
-			b = strconv.AppendInt(append(b, f.name...), int64(n), 10)
-		}
+		return strconv.AppendInt(b, int64(*(*int32)(at)), 10), true
 	case kindUint32:
-		if n := *(*uint32)(at); n != 0 || always {
-			b = strconv.AppendUint(append(b, f.name...), uint64(n), 10)
-		}
+		return strconv.AppendUint(b, uint64(*(*uint32)(at)), 10), true
 	case kindInt64:
-		if n := *(*int64)(at); n != 0 || always {
-			b = append(strconv.AppendInt(append(append(b, f.name...), '"'), n, 10), '"')
-		}
+		return append(strconv.AppendInt(append(b, '"'), *(*int64)(at), 10), '"'), true
 	case kindUint64:
-		if n := *(*uint64)(at); n != 0 || always {
-			b = append(strconv.AppendUint(append(append(b, f.name...), '"'), n, 10), '"')
-		}
+		return append(strconv.AppendUint(append(b, '"'), *(*uint64)(at), 10), '"'), true
 	case kindEnum:
-		if n := *(*int32)(at); n != 0 || always {
-			b = f.value(append(b, f.name...), n)
-		}
+		return f.value(b, *(*int32)(at)), true
 	case kindMessage:
-		if m := *(*unsafe.Pointer)(at); m != nil || always {
-			return f.message.append(append(b, f.name...), m, extensions)
-		}
+		return f.message.append(b, *(*unsafe.Pointer)(at), extensions)
 	case kindMessages:
 		return f.messages(b, *(*[]unsafe.Pointer)(at), extensions)
 	case kindOneof:
 		return f.oneof(b, at, extensions)
 	case kindTime:
-		if t := *(**timestamppb.Timestamp)(at); t != nil || always {
-			if t == nil {
-				return b, false
-			}
-			return appendTime(append(b, f.name...), t.Seconds, t.Nanos)
-		}
+		t := *(**timestamppb.Timestamp)(at)
+		return appendTime(b, t.GetSeconds(), t.GetNanos())
 	case kindTruth:
-		if v := *(**wrapperspb.BoolValue)(at); v != nil || always {
-			if v == nil {
-				return b, false
-			}
-			b = strconv.AppendBool(append(b, f.name...), v.GetValue())
-		}
+		return strconv.AppendBool(b, (*(**wrapperspb.BoolValue)(at)).GetValue()), true
 	case kindAny:
 		if extensions != nil {
-			return append(append(b, f.name...), extensions...), true
+			return append(b, extensions...), true
 		}
-		if x := *(**anypb.Any)(at); x != nil || always {
-			return appendAny(append(b, f.name...), x)
-		}
-	default:
-		return b, !always && reflect.NewAt(f.typ, at).Elem().IsZero()
+		return appendAny(b, *(**anypb.Any)(at))
 	}
-	return b, true
+	return b, false
 }
 
 // value writes an enum's value, which may be one that is not known here.
@@ -112,11 +102,7 @@ func (f *field) value(b []byte, n int32) []byte {
 	return strconv.AppendInt(b, int64(n), 10)
 }
 
-func (f *field) texts(b []byte, list []string) (out []byte, ok bool) {
-	if len(list) == 0 {
-		return b, true
-	}
-	b = append(b, f.name...)
+func appendTexts(b []byte, list []string) (out []byte, ok bool) {
 	for i, s := range list {
 		b = append(b, "[,"[min(i, 1)])
 		if b, ok = AppendText(b, s); !ok {
@@ -127,10 +113,6 @@ func (f *field) texts(b []byte, list []string) (out []byte, ok bool) {
 }
 
 func (f *field) messages(b []byte, list []unsafe.Pointer, extensions []byte) (out []byte, ok bool) {
-	if len(list) == 0 {
-		return b, true
-	}
-	b = append(b, f.name...)
 	for i, m := range list {
 		b = append(b, "[,"[min(i, 1)])
 		if b, ok = f.message.append(b, m, extensions); !ok {
@@ -142,14 +124,10 @@ func (f *field) messages(b []byte, list []unsafe.Pointer, extensions []byte) (ou
 
 // oneof writes the member that is set: an interface at at points to it.
 func (f *field) oneof(b []byte, at unsafe.Pointer, extensions []byte) (out []byte, ok bool) {
-	v := reflect.NewAt(f.typ, at).Elem()
-	if v.IsNil() {
-		return b, true
-	}
-	v = v.Elem()
+	v := reflect.NewAt(f.typ, at).Elem().Elem()
 	for i := range f.members {
 		if m := &f.members[i]; m.wrapper == v.Type() && !v.IsNil() {
-			return m.field.append(b, unsafe.Add(v.UnsafePointer(), m.field.offset), extensions, true)
+			return m.field.append(append(b, m.field.name...), unsafe.Add(v.UnsafePointer(), m.field.offset), extensions)
 		}
 	}
 	return b, false

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -22,8 +23,10 @@ type plan struct {
 type field struct {
 	kind    kind
 	offset  uintptr      // in the struct
+	probe   uintptr      // in the struct, of what is zero where the field is not set,
+	width   uint8        // and of how many bytes that is; 0 is for reflection to tell
 	typ     reflect.Type // of the struct's field
-	name    string       // with a comma before and a colon behind
+	name    string       // with a comma before and a colon behind; empty for a oneof
 	message *plan        // of a message, or of the elements of a list of them
 	enum    []string     // names in quotes, by number; empty where there is none
 	members []member     // of a oneof
@@ -111,7 +114,8 @@ func fields(typ reflect.Type) func(func(reflect.StructField) bool) {
 func (ps plans) oneof(typ reflect.Type, m protoreflect.Message, o protoreflect.OneofDescriptor) (f field, ok bool) {
 	for sf := range fields(typ) {
 		if sf.Tag.Get("protobuf_oneof") == string(o.Name()) && sf.Type.Kind() == reflect.Interface {
-			f, ok = field{kind: kindOneof, offset: sf.Offset, typ: sf.Type}, true
+			f, ok = field{offset: sf.Offset, probe: sf.Offset, typ: sf.Type}, true
+			f.is(kindOneof, true)
 			for i := range o.Fields().Len() {
 				fd := o.Fields().Get(i)
 				full := m.New() // with the member set, to see what is in the struct then
@@ -128,7 +132,7 @@ func (ps plans) oneof(typ reflect.Type, m protoreflect.Message, o protoreflect.O
 
 // field is how one of the schema's fields is written that lies in sf. m is its message.
 func (ps plans) field(sf reflect.StructField, m protoreflect.Message, fd protoreflect.FieldDescriptor) field {
-	f := field{offset: sf.Offset, typ: sf.Type, name: "," + strconv.Quote(fd.TextName()) + ":"}
+	f := field{offset: sf.Offset, probe: sf.Offset, typ: sf.Type, name: "," + strconv.Quote(fd.TextName()) + ":"}
 	if sf.Type == nil || fd.HasOptionalKeyword() || fd.IsMap() {
 		return f
 	}
@@ -163,11 +167,11 @@ func (ps plans) field(sf reflect.StructField, m protoreflect.Message, fd protore
 	case protoreflect.MessageKind:
 		switch sf.Type {
 		case reflect.TypeFor[*timestamppb.Timestamp]():
-			f.kind = kindTime
+			f.is(kindTime, true)
 		case reflect.TypeFor[*wrapperspb.BoolValue]():
-			f.kind = kindTruth
+			f.is(kindTruth, true)
 		case reflect.TypeFor[*anypb.Any]():
-			f.kind = kindAny
+			f.is(kindAny, true)
 		default:
 			inner := m.NewField(fd).Message()
 			if !wellKnown(fd) {
@@ -181,8 +185,21 @@ func (ps plans) field(sf reflect.StructField, m protoreflect.Message, fd protore
 
 // is sets the kind if the struct's field is as that needs it.
 func (f *field) is(k kind, fits bool) {
-	if fits {
-		f.kind = k
+	if !fits {
+		return
+	}
+	f.kind = k
+	switch k {
+	case kindBool:
+		f.width = 1
+	case kindInt32, kindUint32, kindEnum:
+		f.width = 4
+	case kindInt64, kindUint64:
+		f.width = 8
+	case kindText, kindTexts, kindMessages:
+		f.width, f.probe = uint8(unsafe.Sizeof(0)), f.offset+unsafe.Sizeof(unsafe.Pointer(nil)) // its length
+	default: // begins with a pointer
+		f.width = uint8(unsafe.Sizeof(unsafe.Pointer(nil)))
 	}
 }
 
