@@ -214,6 +214,30 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// Extensions that are JSON already make the line that they make as a message, also where
+// the rest of the flow is so odd that protojson has to write it.
+func TestWriteExtended(t *testing.T) {
+	for name, change := range map[string]func(*flowpb.Flow){"plain": func(*flowpb.Flow) {}, "odd": func(f *flowpb.Flow) { f.EgressDeniedBy = []*flowpb.Policy{nil} }} {
+		r := recordtest.New(1, flow.RecordEnd)
+		c := convert.New("node-1", "1.2.3")
+		whole, rest := c.Flow(&r), c.Flow(&r)
+		c.Extend(whole, &r)
+		change(whole)
+		change(rest)
+		var b strings.Builder
+		p := printer.New(printer.Options{Format: printer.FormatJSON, Out: &b})
+		if err := p.WriteExtended(response(rest), c.AppendExtensions(nil, &r)); err != nil {
+			t.Fatal(err)
+		}
+		if want := render(t, printer.Options{Format: printer.FormatJSON}, response(whole)); b.String() != want || !strings.Contains(want, `"value":{"client"`) {
+			t.Errorf("%s: %s\nwant %s", name, b.String(), want)
+		}
+		if rest.Extensions != nil {
+			t.Errorf("%s: the flow was changed", name)
+		}
+	}
+}
+
 func TestNodeStatusGoesToErr(t *testing.T) {
 	var out, errs bytes.Buffer
 	p := printer.New(printer.Options{Out: &out, Err: &errs})
