@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -23,11 +24,30 @@ func explain(what string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s: %w (%w): run weir as root, or give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; inside a container also check seccomp and lockdown", what, ErrPermission, err)
+		missing, _ := MissingCapabilities() // where that cannot be told, what may be in the way is
+		return fmt.Errorf("%s: %w (%w): %s", what, ErrPermission, err, remedy(missing))
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("%s: %w (%w): weir needs Linux 6.1 or newer; `weir doctor` lists what is missing", what, ErrKernelTooOld, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// explainLoad is explain for an object, with what the verifier said where it looked at it.
+func explainLoad(object string, err error) error {
+	what := "load BPF object " + object
+	var ve *ebpf.VerifierError
+	if errors.As(err, &ve) && len(ve.Log) > 0 {
+		what += fmt.Sprintf(": verifier: %.2v", ve)
+	}
+	return explain(what, err)
+}
+
+// remedy is what to do about a refusal, by the capabilities that are missing.
+func remedy(missing []string) string {
+	if len(missing) > 0 {
+		return "run weir as root, or give it " + strings.Join(missing, ", ")
+	}
+	return "root is refused it too: the kernel is locked down (/sys/kernel/security/lockdown, kernel_lockdown(7)), or weir runs in a container whose seccomp profile forbids it"
 }
 
 // checkBTF tells whether the kernel describes its own types, without which no

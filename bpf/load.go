@@ -1,7 +1,6 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
@@ -127,12 +126,8 @@ func loadUnit(cfg Config, u unit, maps map[string]*ebpf.Map, g gates) (*loaded, 
 		}
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: sharedBy(spec, maps)})
-	var ve *ebpf.VerifierError
-	if errors.As(err, &ve) {
-		return nil, explain(fmt.Sprintf("load BPF object %s: verifier: %.2v", u.name, ve), err)
-	}
 	if err != nil {
-		return nil, explain("load BPF object "+u.name, err)
+		return nil, explainLoad(u.name, err)
 	}
 	types := make(map[string]ebpf.AttachType, len(spec.Programs))
 	for name, p := range spec.Programs {

@@ -76,12 +76,8 @@ func OpenPackets(cfg PacketConfig) (*Packets, error) {
 		return nil, err
 	}
 	coll, err := ebpf.NewCollection(spec)
-	var ve *ebpf.VerifierError
-	if errors.As(err, &ve) {
-		return nil, explain(fmt.Sprintf("load BPF object capture: verifier: %.2v", ve), err)
-	}
 	if err != nil {
-		return nil, explain("load BPF object capture", err)
+		return nil, explainLoad("capture", err)
 	}
 	p := &Packets{coll: coll, names: dropTable{reasons: reasons}}
 	if err := p.start(); err != nil {

@@ -20,7 +20,7 @@ func kernelChecks() []check {
 		detail = unix.ByteSliceToString(u.Release[:]) + " " + unix.ByteSliceToString(u.Machine[:])
 	}
 	checks := []check{{Section: "kernel", Name: "release", State: stateOK, Detail: detail}}
-	missing, err := missingCapabilities()
+	missing, err := bpf.MissingCapabilities()
 	c := check{Section: "kernel", Name: "capabilities", State: stateOK, Detail: "all that weir uses"}
 	switch {
 	case err != nil:
@@ -31,33 +31,6 @@ func kernelChecks() []check {
 		c.Remedy = "run weir doctor with sudo to see what weir itself would have"
 	}
 	return append(checks, c)
-}
-
-// capabilities are those that capture and identity use.
-var capabilities = []struct {
-	name string
-	bit  uint
-}{
-	{"CAP_BPF", unix.CAP_BPF}, {"CAP_PERFMON", unix.CAP_PERFMON}, {"CAP_NET_ADMIN", unix.CAP_NET_ADMIN},
-	{"CAP_SYS_PTRACE", unix.CAP_SYS_PTRACE}, {"CAP_DAC_READ_SEARCH", unix.CAP_DAC_READ_SEARCH},
-}
-
-func missingCapabilities() ([]string, error) {
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&hdr, &data[0]); err != nil {
-		return nil, fmt.Errorf("capabilities: %w", err)
-	}
-	// Each of the newer ones is part of CAP_SYS_ADMIN.
-	admin := data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
-	var missing []string
-	for _, c := range capabilities {
-		has := data[c.bit/32].Effective&(1<<(c.bit%32)) != 0
-		if !has && !(admin && (c.bit == unix.CAP_BPF || c.bit == unix.CAP_PERFMON)) {
-			missing = append(missing, c.name)
-		}
-	}
-	return missing, nil
 }
 
 func cgroupCheck(root string, err error) check {
