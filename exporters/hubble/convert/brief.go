@@ -25,6 +25,15 @@ type parts struct {
 	flags      flowpb.TCPFlags
 }
 
+// exchangeParts are those that an HTTP exchange has besides.
+type exchangeParts struct {
+	l7     flowpb.Layer7
+	http   flowpb.Layer7_Http
+	record flowpb.HTTP
+	trace  flowpb.TraceContext
+	parent flowpb.TraceParent
+}
+
 // Briefly is Flow and Extend for who writes the flow down at once: it is good until
 // the Converter's next call, and must not be changed.
 func (c *Converter) Briefly(r *flow.Record) *flowpb.Flow {

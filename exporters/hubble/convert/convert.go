@@ -27,6 +27,7 @@ type Converter struct {
 	extending object    // of the extensions that are being written
 	lending   bool      // Briefly is at work
 	lent      parts
+	exchange  exchangeParts // lent too
 }
 
 // maxCache bounds the workloads that a Converter remembers.

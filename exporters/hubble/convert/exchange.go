@@ -36,10 +36,16 @@ func (c *Converter) l7(r *flow.Record) *flowpb.Flow {
 	p.setPorts(x.Transport, src.Addr, dst.Addr)
 	p.setEvent(eventL7, 0)
 	p.setReply(answered)
-	out.L7 = layer7(l)
+	q := &c.exchange
+	if !c.lending {
+		q = new(exchangeParts)
+	}
+	out.L7 = q.layer7(l)
 	out.SocketCookie, out.CgroupId = x.Cookie, x.Cgroup
 	if l.TraceID != "" {
-		out.TraceContext = &flowpb.TraceContext{Parent: &flowpb.TraceParent{TraceId: valid(l.TraceID)}}
+		q.parent.TraceId = valid(l.TraceID)
+		q.trace.Parent = &q.parent
+		out.TraceContext = &q.trace
 	}
 	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
 	out.Summary = exchangeSummary(l, out.L7)
@@ -60,20 +66,23 @@ func seenFrom(r flow.Role) flowpb.TrafficDirection {
 
 // layer7 is an exchange as Hubble tells it. Of TLS it has no record: the summary
 // and the extensions do.
-func layer7(l *flow.L7) *flowpb.Layer7 {
+func (q *exchangeParts) layer7(l *flow.L7) *flowpb.Layer7 {
 	x := l.Exchange
 	answered := x.Status != flow.NoAnswer
-	out := &flowpb.Layer7{Type: flowpb.L7FlowType_REQUEST, LatencyNs: unsigned(x.Latency)}
+	out := &q.l7
+	out.Type, out.LatencyNs, out.Record = flowpb.L7FlowType_REQUEST, unsigned(x.Latency), nil
 	if answered {
 		out.Type = flowpb.L7FlowType_RESPONSE
 	}
 	switch {
 	case x.HTTP != nil:
-		h := &flowpb.HTTP{Method: valid(x.HTTP.Method), Url: requestURL(&l.Server, x.HTTP), Protocol: httpVersion(x.HTTP.Version)}
+		h := &q.record
+		h.Method, h.Url, h.Protocol, h.Code = valid(x.HTTP.Method), requestURL(&l.Server, x.HTTP), httpVersion(x.HTTP.Version), 0
 		if answered {
 			h.Code = uint32(x.Status)
 		}
-		out.Record = &flowpb.Layer7_Http{Http: h}
+		q.http.Http = h
+		out.Record = &q.http
 	case x.DNS != nil:
 		d := &flowpb.DNS{
 			Query: valid(x.DNS.Name) + ".", Ttl: x.DNS.TTL, ObservationSource: dnsSource, Qtypes: []string{queryType(l)},
