@@ -36,7 +36,7 @@ func explain(what string, err error) error {
 func explainLoad(object string, err error) error {
 	what := "load BPF object " + object
 	var ve *ebpf.VerifierError
-	if errors.As(err, &ve) && len(ve.Log) > 0 {
+	if errors.As(err, &ve) && !errors.Is(err, os.ErrPermission) {
 		what += fmt.Sprintf(": verifier: %.2v", ve)
 	}
 	return explain(what, err)
