@@ -30,15 +30,17 @@ var layers = []layer{
 		"policies are read and compiled without a kernel and without a pipeline"},
 	{"exporters/internal/printable", nil,
 		"what is fit to be a label is a matter of its bytes"},
+	{"exporters/internal/recordtest", []string{"collector/flow"},
+		"test records are made of the domain's types alone"},
 	{"exporters/prom", []string{"collector", "collector/flow", "collector/aggregate", "collector/l7", "exporters/internal/printable"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/otel", []string{"collector", "collector/flow", "collector/l7", "exporters/internal/printable"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
 	{"exporters/grafana", []string{"exporters/prom", "collector", "collector/flow"},
 		"queries are made of the table of metrics; its tests feed an exporter with records"},
-	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate", "collector/spelling"},
+	{"exporters/hubble", []string{"collector", "collector/flow", "collector/aggregate", "collector/spelling", "exporters/internal/recordtest"},
 		"an exporter takes records and snapshots; the kernel, the screen and other exporters are none of its business"},
-	{"exporters/history", []string{"collector", "collector/flow", "collector/l7", "exporters/hubble", "exporters/hubble/convert", "exporters/hubble/filter", "exporters/hubble/pack"},
+	{"exporters/history", []string{"collector", "collector/flow", "collector/l7", "exporters/hubble", "exporters/hubble/convert", "exporters/hubble/filter", "exporters/hubble/pack", "exporters/internal/recordtest"},
 		"the history keeps what the Observer API gives, as it gives it, and lets it wait as the Observer does"},
 	{"exporters/jsonl", []string{"collector", "collector/flow", "exporters/hubble/convert", "exporters/hubble/printer"},
 		"a line of the log is a line of the Observer's client"},
@@ -87,7 +89,7 @@ var libraries = []library{
 	{"github.com/spf13/cobra", []string{"cmd"}, "flags end where a command's run begins"},
 	{"github.com/vishvananda", []string{"bpf", "cmd", "collector/identity"}, "devices and addresses are the host's edge"},
 	{"github.com/ti-mo", []string{"collector/identity"}, "the NAT table is read in one place"},
-	{"testing", []string{"bpf/lab", "exporters/hubble/internal/recordtest", "exporters/hubble/hubbletest"}, "test code stays out of what ships"},
+	{"testing", []string{"bpf/lab", "exporters/internal/recordtest", "exporters/hubble/hubbletest"}, "test code stays out of what ships"},
 }
 
 // isolated trees must not even reach a package through others' imports.

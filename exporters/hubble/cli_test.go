@@ -16,8 +16,8 @@ import (
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
 	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // The real client reads weir's flows: the promise of the whole package.

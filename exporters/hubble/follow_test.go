@@ -17,7 +17,7 @@ import (
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

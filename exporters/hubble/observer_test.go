@@ -20,7 +20,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

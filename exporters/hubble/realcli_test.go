@@ -12,8 +12,8 @@ import (
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
 	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // judged is a verdict as policies give it.

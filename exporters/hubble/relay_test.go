@@ -16,7 +16,7 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/hubbletest"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // Two observers behind the real relay are one to the real client: at sockets, and

@@ -26,7 +26,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // serve runs o on a socket and gives the target; the server ends with the test,

@@ -10,9 +10,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
 	"github.com/seed79351815/weir/exporters/hubble/internal/jsonpb"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // What is lent is what is given, record after record.
@@ -66,4 +67,30 @@ func TestUnitsMeet(t *testing.T) {
 			t.Errorf("%d is %s, want %s", d, got, want)
 		}
 	}
+}
+
+// An end is named as flows name it.
+func TestNamed(t *testing.T) {
+	c := convert.New("node-1", "1.2.3")
+	rapid.Check(t, func(t *rapid.T) {
+		r := recordtest.Any().Draw(t, "record")
+		client, server := &r.Flow.Client, &r.Flow.Server
+		if r.L7 != nil {
+			client, server = &r.L7.Client, &r.L7.Server
+		}
+		f := c.Flow(&r)
+		src, dst := f.GetSource(), f.GetDestination()
+		if f.GetIsReply().GetValue() {
+			src, dst = dst, src
+		}
+		for end, as := range map[*flow.Endpoint]*flowpb.Endpoint{client: src, server: dst} {
+			workload := ""
+			if len(as.GetWorkloads()) > 0 {
+				workload = as.GetWorkloads()[0].GetName()
+			}
+			if pod, w := c.Named(end); pod != as.GetPodName() || w != workload {
+				t.Fatalf("%q, %q of %v", pod, w, as)
+			}
+		}
+	})
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 func one(r flow.Record) *flowpb.Flow { return convert.New("node-1", "1.2.3").Flow(&r) }

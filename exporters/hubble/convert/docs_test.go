@@ -9,7 +9,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // Every key that can stand in the extensions is in the documentation.

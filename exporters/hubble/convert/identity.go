@@ -48,13 +48,32 @@ func (c *Converter) endpoint(e *flow.Endpoint) *flowpb.Endpoint {
 		return id.endpoint
 	}
 	out := id.newEndpoint()
-	if w.Runtime == flow.RuntimeHost {
+	out.PodName = id.podName(e)
+	return out
+}
+
+// Named is an end's pod_name and the name of its workload in flows; empty where they
+// have none.
+func (c *Converter) Named(e *flow.Endpoint) (pod, workload string) {
+	if e.Workload == nil || e.Workload.Runtime == flow.RuntimeWorld {
+		return "", ""
+	}
+	id := c.identity(e.Workload)
+	if len(id.workloads) > 0 {
+		workload = id.workloads[0].Name
+	}
+	return id.podName(e), workload
+}
+
+// podName is that of an end of the workload.
+func (id *identity) podName(e *flow.Endpoint) string {
+	if e.Workload.Runtime == flow.RuntimeHost {
 		// "host" would say nothing: the process is the name that helps.
 		if p := processName(e.Comm); p != "" {
-			out.PodName = p
+			return p
 		}
 	}
-	return out
+	return id.name
 }
 
 func (id *identity) newEndpoint() *flowpb.Endpoint {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 func rest(t *testing.T, allow ...*flowpb.FlowFilter) *filter.Rest {

@@ -7,27 +7,91 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 )
 
-// cursor reads what Packer.record wrote. The bytes never leave this process,
-// so a malformed record is a bug of this package and panics as an index would.
-type cursor struct{ data []byte }
+// cursor reads what Packer.record wrote. Of bytes that nobody wrote so it makes
+// zeros, and says that they are bad.
+type cursor struct {
+	data []byte
+	bad  bool
+}
+
+// take gives the next n bytes; nil where there are not so many.
+func (c *cursor) take(n int) []byte {
+	if n > len(c.data) {
+		c.fail()
+		return nil
+	}
+	v := c.data[:n]
+	c.data = c.data[n:]
+	return v
+}
+
+func (c *cursor) fail() { c.data, c.bad = nil, true }
 
 func (c *cursor) byte() byte {
+	if len(c.data) == 0 {
+		c.fail()
+		return 0
+	}
 	v := c.data[0]
 	c.data = c.data[1:]
 	return v
 }
 
 func (c *cursor) uvarint() uint64 {
+	if len(c.data) > 0 && c.data[0] < 0x80 { // most are short
+		return uint64(c.byte())
+	}
 	v, n := binary.Uvarint(c.data)
+	if n <= 0 {
+		c.fail()
+		return 0
+	}
 	c.data = c.data[n:]
 	return v
 }
 
 func (c *cursor) varint() int64 {
 	v, n := binary.Varint(c.data)
+	if n <= 0 {
+		c.fail()
+		return 0
+	}
 	c.data = c.data[n:]
 	return v
 }
+
+// count is how many things follow, each of at least one byte.
+func (c *cursor) count() int {
+	n := c.uvarint()
+	if n > uint64(len(c.data)) {
+		c.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (c *cursor) fixed() uint64 {
+	b := c.take(8)
+	if b == nil {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(b)
+}
+
+// entry is what a table has at a place, from 1 on; the zero value for 0.
+func entry[V any](c *cursor, table []V) (v V) {
+	i := c.uvarint()
+	switch {
+	case i == 0:
+	case i > uint64(len(table)):
+		c.fail()
+	default:
+		v = table[i-1]
+	}
+	return v
+}
+
+func (c *cursor) text(b *Batch) string { return entry(c, b.texts) }
 
 func (c *cursor) record(r *flow.Record, b *Batch) {
 	*r = flow.Record{Kind: flow.RecordKind(c.byte()), Verdict: flow.Verdict(c.byte())}
@@ -64,7 +128,7 @@ func (c *cursor) record(r *flow.Record, b *Batch) {
 	}
 	if flags&hasDrops != 0 {
 		f.Drops = c.uvarint()
-		f.DropReason = b.text(c.uvarint())
+		f.DropReason = c.text(b)
 	}
 	if flags&hasDrop != 0 {
 		r.Drop = c.drop(b)
@@ -76,13 +140,8 @@ func (c *cursor) record(r *flow.Record, b *Batch) {
 
 func (c *cursor) endpoint(e *flow.Endpoint, b *Batch) {
 	e.Addr = c.addrPort()
-	if i := c.uvarint(); i > 0 {
-		e.Workload = b.workloads[i-1]
-	}
-	if i := c.uvarint(); i > 0 {
-		e.Names = b.names[i-1]
-	}
-	e.Via = b.text(c.uvarint())
+	e.Workload, e.Names = entry(c, b.workloads), entry(c, b.names)
+	e.Via = c.text(b)
 	e.Cookie = c.uvarint()
 	e.NetNS = uint32(c.uvarint())
 	e.PID = uint32(c.uvarint())
@@ -91,15 +150,18 @@ func (c *cursor) endpoint(e *flow.Endpoint, b *Batch) {
 
 func (c *cursor) comm() (v flow.Comm) {
 	n := int(c.byte())
-	copy(v[:], c.data[:n])
-	c.data = c.data[n:]
+	if n > len(v) {
+		c.fail()
+		return v
+	}
+	copy(v[:], c.take(n))
 	return v
 }
 
 func (c *cursor) drop(b *Batch) *flow.Drop {
 	d := &flow.Drop{Protocol: flow.Protocol(c.byte()), NetNS: uint32(c.uvarint())}
 	d.Source, d.Destination = c.addrPort(), c.addrPort()
-	d.Reason = b.text(c.uvarint())
+	d.Reason = c.text(b)
 	d.Packets, d.Bytes = c.uvarint(), c.uvarint()
 	return d
 }
@@ -110,15 +172,13 @@ func (c *cursor) counters() flow.Counters {
 
 func (c *cursor) addrPort() netip.AddrPort {
 	n := int(c.byte())
-	ip, _ := netip.AddrFromSlice(c.data[:n]) // length 0 gives the zero Addr
-	port := binary.LittleEndian.Uint16(c.data[n:])
-	c.data = c.data[n+2:]
-	return netip.AddrPortFrom(ip, port)
-}
-
-func (b *Batch) text(i uint64) string {
-	if i == 0 {
-		return ""
+	if n != 0 && n != 4 && n != 16 {
+		c.fail()
 	}
-	return b.texts[i-1]
+	b := c.take(n + 2)
+	if b == nil {
+		return netip.AddrPort{}
+	}
+	ip, _ := netip.AddrFromSlice(b[:n]) // length 0 gives the zero Addr
+	return netip.AddrPortFrom(ip, binary.LittleEndian.Uint16(b[n:]))
 }

@@ -1,10 +1,6 @@
 package pack
 
-import (
-	"encoding/binary"
-
-	"github.com/seed79351815/weir/collector/flow"
-)
+import "github.com/seed79351815/weir/collector/flow"
 
 // l7 reads what Packer.l7 wrote, up to the time of which record has read.
 func (c *cursor) l7(r *flow.Record, b *Batch, flags byte) {
@@ -14,7 +10,7 @@ func (c *cursor) l7(r *flow.Record, b *Batch, flags byte) {
 	c.endpoint(&l.Server, b)
 	l.Client.Seen, l.Server.Seen = flags&l7ClientSeen != 0, flags&l7ServerSeen != 0
 	for _, s := range [...]*string{&l.Method, &l.Route, &l.Rule, &l.TraceID} {
-		*s = b.text(c.uvarint())
+		*s = c.text(b)
 	}
 	if flags&l7Tally != 0 {
 		l.Tally = &flow.Tally{
@@ -44,7 +40,7 @@ func (c *cursor) exchange(now int64, b *Batch) *flow.Exchange {
 	}
 	if parts&hasHTTP != 0 {
 		x.HTTP = &flow.HTTPExchange{
-			Version: c.byte(), Method: b.text(c.uvarint()), Path: b.text(c.uvarint()), Upgrade: b.text(c.uvarint()), Traceparent: b.text(c.uvarint()),
+			Version: c.byte(), Method: c.text(b), Path: c.text(b), Upgrade: c.text(b), Traceparent: c.text(b),
 			Cut: parts&httpCut != 0, Query: parts&httpQuery != 0,
 		}
 	}
@@ -60,10 +56,10 @@ func (c *cursor) exchange(now int64, b *Batch) *flow.Exchange {
 
 func (c *cursor) dns(b *Batch) *flow.DNSExchange {
 	d := &flow.DNSExchange{
-		Name: b.text(c.uvarint()), ID: uint16(c.uvarint()), Type: uint16(c.uvarint()), Addresses: uint16(c.uvarint()),
+		Name: c.text(b), ID: uint16(c.uvarint()), Type: uint16(c.uvarint()), Addresses: uint16(c.uvarint()),
 		CNAMEs: uint16(c.uvarint()), TTL: uint32(c.uvarint()),
 	}
-	for range c.uvarint() {
+	for range c.count() {
 		d.Addrs = append(d.Addrs, c.addrPort().Addr())
 	}
 	return d
@@ -71,17 +67,11 @@ func (c *cursor) dns(b *Batch) *flow.DNSExchange {
 
 func (c *cursor) tls(b *Batch) *flow.TLSHandshake {
 	h := &flow.TLSHandshake{
-		Alert: c.byte(), ServerName: b.text(c.uvarint()), Chosen: b.text(c.uvarint()), JA4: b.text(c.uvarint()),
+		Alert: c.byte(), ServerName: c.text(b), Chosen: c.text(b), JA4: c.text(b),
 		Version: uint16(c.uvarint()), Cipher: uint16(c.uvarint()),
 	}
-	for range c.uvarint() {
-		h.ALPN = append(h.ALPN, b.text(c.uvarint()))
+	for range c.count() {
+		h.ALPN = append(h.ALPN, c.text(b))
 	}
 	return h
-}
-
-func (c *cursor) fixed() uint64 {
-	v := binary.LittleEndian.Uint64(c.data)
-	c.data = c.data[8:]
-	return v
 }

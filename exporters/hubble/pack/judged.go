@@ -17,11 +17,14 @@ const (
 // cursor.judged.
 func (p *Packer) judged(b []byte, j *flow.Judged) []byte {
 	flags := byte(0)
-	for bit, on := range map[byte]bool{judgedIngress: j.Ingress, judgedDenied: j.Denied, judgedEnded: j.Ended} {
+	set := func(bit byte, on bool) {
 		if on {
 			flags |= bit
 		}
 	}
+	set(judgedIngress, j.Ingress)
+	set(judgedDenied, j.Denied)
+	set(judgedEnded, j.Ended)
 	b = append(b, flags, byte(j.Protocol))
 	b = binary.AppendUvarint(b, j.Cgroup)
 	b = binary.AppendUvarint(b, j.PeerCgroup)
@@ -53,10 +56,10 @@ func (c *cursor) judged(b *Batch) *flow.Judged {
 	j.Local, j.Remote = c.addrPort(), c.addrPort()
 	j.Port, j.PID = uint16(c.uvarint()), uint32(c.uvarint())
 	j.Comm, j.Count = c.comm(), c.uvarint()
-	j.Rule = b.text(c.uvarint())
-	j.Asked = b.text(c.uvarint())
-	for n := c.uvarint(); n > 0; n-- {
-		ref := flow.PolicyRef{Name: b.text(c.uvarint()), Namespace: b.text(c.uvarint()), Kind: b.text(c.uvarint()), Mode: b.text(c.uvarint()), Section: b.text(c.uvarint())}
+	j.Rule = c.text(b)
+	j.Asked = c.text(b)
+	for range c.count() {
+		ref := flow.PolicyRef{Name: c.text(b), Namespace: c.text(b), Kind: c.text(b), Mode: c.text(b), Section: c.text(b)}
 		ref.Index = int(c.varint())
 		j.By = append(j.By, ref)
 	}

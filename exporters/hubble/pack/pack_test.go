@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seed79351815/weir/collector/flow"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 	"github.com/seed79351815/weir/exporters/hubble/pack"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 // Whatever goes in comes out, from a sealed batch as from an open view.

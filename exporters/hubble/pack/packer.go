@@ -13,6 +13,7 @@ type Packer struct {
 	workloads map[*flow.Workload]uint32
 	names     map[nameKey]uint32
 	texts     map[string]uint32
+	written   int  // bytes that the tables take when they are written
 	viewed    bool // a View reads the buffers of b
 }
 
@@ -45,6 +46,10 @@ func (p *Packer) Add(r *flow.Record) {
 // Len is the number of records packed since the last Seal.
 func (p *Packer) Len() int { return len(p.b.ends) }
 
+// Size is about how many bytes Append would write of what was packed since the last
+// Seal.
+func (p *Packer) Size() int { return len(p.b.data) + p.written }
+
 // View is what was packed so far. Later Adds do not show in it: they write
 // only behind its end.
 func (p *Packer) View() *Batch {
@@ -56,17 +61,17 @@ func (p *Packer) View() *Batch {
 // Seal gives what was packed so far, without slack, and starts anew.
 func (p *Packer) Seal() *Batch {
 	b := p.b
-	b.data = append(make([]byte, 0, len(b.data)), b.data...)
-	b.ends = append(make([]uint32, 0, len(b.ends)), b.ends...)
 	b.workloads = slices.Clip(b.workloads)
 	b.names = slices.Clip(b.names)
 	b.texts = slices.Clip(b.texts)
-	if p.viewed { // a reader may still look at the buffers: leave them to it
-		p.b = Batch{}
-	} else {
-		p.b = Batch{data: p.b.data[:0], ends: p.b.ends[:0]}
+	// The next batch is about as large.
+	p.b = Batch{workloads: make([]*flow.Workload, 0, len(b.workloads)), names: make([][]string, 0, len(b.names)), texts: make([]string, 0, len(b.texts))}
+	if !p.viewed { // else a reader may still look at the buffers: leave them to it
+		p.b.data, p.b.ends = b.data[:0], b.ends[:0]
 	}
-	p.viewed = false
+	b.data = append(make([]byte, 0, len(b.data)), b.data...)
+	b.ends = append(make([]uint32, 0, len(b.ends)), b.ends...)
+	p.viewed, p.written = false, 0
 	clear(p.workloads)
 	clear(p.names)
 	clear(p.texts)
@@ -79,21 +84,38 @@ func (p *Packer) workload(w *flow.Workload) uint64 {
 	if w == nil {
 		return 0
 	}
-	return place(p.workloads, w, &p.b.workloads, w)
+	n := len(p.b.workloads)
+	i := place(p.workloads, w, &p.b.workloads, w)
+	if len(p.b.workloads) > n {
+		p.written += len(appendWorkload(nil, w))
+	}
+	return i
 }
 
 func (p *Packer) nameList(names []string) uint64 {
 	if len(names) == 0 {
 		return 0
 	}
-	return place(p.names, nameKey{&names[0], len(names)}, &p.b.names, names)
+	n := len(p.b.names)
+	i := place(p.names, nameKey{&names[0], len(names)}, &p.b.names, names)
+	if len(p.b.names) > n {
+		for _, s := range names {
+			p.written += len(s)
+		}
+	}
+	return i
 }
 
 func (p *Packer) text(s string) uint64 {
 	if s == "" {
 		return 0
 	}
-	return place(p.texts, s, &p.b.texts, s)
+	n := len(p.b.texts)
+	i := place(p.texts, s, &p.b.texts, s)
+	if len(p.b.texts) > n {
+		p.written += len(s)
+	}
+	return i
 }
 
 // place is where v is in a table, from 1 on; it is put there where its key is new.

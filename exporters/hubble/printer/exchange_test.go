@@ -11,8 +11,8 @@ import (
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
-	"github.com/seed79351815/weir/exporters/hubble/internal/recordtest"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
+	"github.com/seed79351815/weir/exporters/internal/recordtest"
 )
 
 func exchange(p flow.L7Protocol, change func(*flow.L7)) *observerpb.GetFlowsResponse {

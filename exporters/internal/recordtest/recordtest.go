@@ -1,4 +1,4 @@
-// Package recordtest makes flow records for the tests of the Hubble exporter.
+// Package recordtest makes flow records for the tests of exporters.
 package recordtest
 
 import (
