@@ -25,12 +25,25 @@ type crowd struct {
 func newCrowd() *crowd {
 	c := new(crowd)
 	for i := range c.askers {
-		c.askers[i] = &flow.Workload{CgroupID: uint64(1 + i), Runtime: flow.RuntimeDocker, Name: fmt.Sprintf("web-%d", i), Namespace: "shop", Image: "nginx:1.29"}
+		c.askers[i] = container(uint64(1+i), fmt.Sprintf("web-%d", i))
 	}
 	for i := range c.answerers {
-		c.answerers[i] = &flow.Workload{CgroupID: uint64(100 + i), Runtime: flow.RuntimeDocker, Name: fmt.Sprintf("api-%d", i), Namespace: "shop", Image: "api:7"}
+		c.answerers[i] = container(uint64(100+i), fmt.Sprintf("api-%d", i))
 	}
 	return c
+}
+
+// container is one as Docker Compose makes it.
+func container(id uint64, service string) *flow.Workload {
+	name := "shop-" + service + "-1"
+	return &flow.Workload{
+		CgroupID: id, Cgroup: "/system.slice/docker-" + name + ".scope", Runtime: flow.RuntimeDocker, Container: fmt.Sprintf("%064x", id),
+		Name: name, Namespace: "shop", Image: "registry:5000/shop/" + service + ":1.2", Owner: flow.Owner{Kind: "ComposeService", Name: service},
+		Labels: []flow.Label{
+			{Source: "container", Key: "com.docker.compose.project", Value: "shop"}, {Source: "container", Key: "com.docker.compose.service", Value: service},
+			{Source: "container", Key: "name", Value: name},
+		},
+	}
 }
 
 // lived is the two records of a connection that makes history, from a port of its own.
@@ -38,12 +51,14 @@ func (c *crowd) lived(i int, at time.Time) (start, end flow.Record) {
 	r := flow.Record{Kind: flow.RecordStart, Time: at.UnixNano() + int64(i), Verdict: flow.VerdictForwarded, Flow: flow.Flow{
 		ID: uint64(i), Protocol: flow.TCP, Start: at.UnixNano() + int64(i),
 		Client: flow.Endpoint{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 18, 0, byte(i % 50)}), uint16(32768+i%28000)), Seen: true, Cookie: uint64(i),
-			Workload: c.askers[i%50]},
+			Workload: c.askers[i%50], NetNS: 4026532000 + uint32(i%50), PID: 1000 + uint32(i%50), Comm: flow.MakeComm("client")},
 		Server: flow.Endpoint{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 18, 1, byte(i % 20)}), 8080), Seen: true, Cookie: uint64(i) << 32,
-			Workload: c.answerers[i%20]},
+			Workload: c.answerers[i%20], NetNS: 4026532100 + uint32(i%20), PID: 2000 + uint32(i%20), Comm: flow.MakeComm("server")},
+		ConnectLatency: 90_000 + int64(i*7919%5000),
 	}}
 	e := r
 	e.Kind, e.Flow.Ended, e.Flow.End = flow.RecordEnd, e.Time+1e6, flow.EndClosed
+	e.Flow.RTT = 120_000 + int64(i*104729%9000)
 	e.Flow.Sent, e.Flow.Received = flow.Counters{Packets: 6, Payload: 400, Wire: 700}, flow.Counters{Packets: 5, Payload: 9000, Wire: 9300}
 	e.Delta.Sent, e.Delta.Received = e.Flow.Sent, e.Flow.Received
 	return r, e

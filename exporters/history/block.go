@@ -4,115 +4,92 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"hash/crc32"
 
-	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"github.com/klauspost/compress/zstd"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
+	"github.com/klauspost/compress/s2"
+
+	"github.com/seed79351815/weir/exporters/hubble/convert"
+	"github.com/seed79351815/weir/exporters/hubble/pack"
 )
 
-const (
-	blockFlows = 256
-	maxBlock   = 16 << 20 // bytes of a block, uncompressed: far above what 256 flows take
-)
+// maxBlock bounds a block before it is compressed, in bytes: some times what one is
+// closed at.
+const maxBlock = 8 << 20
 
-// block is flows that are written together. The zero value is empty.
+// block is flows as a row of the file has them.
 type block struct {
-	raw         []byte // flows, each after its length
+	id          int64
+	first, last int64 // times of its flows, ns since the Unix epoch
 	flows       int
-	first, last int64
-	keys        map[string]struct{}
-}
-
-// add appends a flow of a time.
-func (b *block) add(at int64, f *flowpb.Flow) error {
-	size := proto.Size(f)
-	raw, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(protowire.AppendVarint(b.raw, uint64(size)), f)
-	if err != nil {
-		return fmt.Errorf("keep flow: %w", err) // b.raw is as it was
-	}
-	b.raw = raw
-	if b.flows == 0 {
-		b.first, b.last = at, at
-	}
-	b.first, b.last = min(b.first, at), max(b.last, at)
-	b.flows++
-	if b.keys == nil {
-		b.keys = make(map[string]struct{})
-	}
-	addKeys(b.keys, f)
-	return nil
-}
-
-// packed is a block as the file has it.
-type packed struct {
-	body        []byte
-	flows       int
-	first, last int64
 	keys        []string
+	body        []byte
 }
 
-// pack gives the block and empties it; its room is kept.
-func (b *block) pack(c *codec) packed {
-	out := packed{c.pack(b.raw), b.flows, b.first, b.last, slices.Collect(maps.Keys(b.keys))}
-	clear(b.keys)
-	*b = block{raw: b.raw[:0], keys: b.keys}
-	return out
+// blockMaker writes chunks down with who saw their flows: those are made into messages
+// when they are asked for, by another weir perhaps. Its room serves for many.
+type blockMaker struct {
+	node, version string
+	raw, packed   []byte
 }
 
-// codec compresses and reads blocks. It is safe for many goroutines.
-type codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+// block is of the records of c that are not spare, of which there must be some.
+func (m *blockMaker) block(id int64, c *chunk) (b block, err error) {
+	m.raw = appendText(appendText(m.raw[:0], m.node), m.version)
+	if m.raw = c.records.Append(m.raw, c.spare); len(m.raw) > maxBlock {
+		return b, fmt.Errorf("%d flows of %d bytes are too much for a block", c.kept, len(m.raw))
+	}
+	b = block{id: id, flows: c.kept, keys: c.keys}
+	b.first, b.last = c.records.Times()
+	m.packed = s2.Encode(m.packed[:cap(m.packed)], m.raw)
+	b.body = binary.LittleEndian.AppendUint32(make([]byte, 0, checksum+len(m.packed)), crc32.Checksum(m.packed, castagnoli))
+	b.body = append(b.body, m.packed...)
+	return b, nil
 }
 
-func newCodec() (*codec, error) {
-	// A block is some 100 KiB: a wider window is memory that nothing is found in.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true), zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
+const checksum = 4 // bytes of it, before what it is of
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+var errBlock = errors.New("block is damaged")
+
+// unpack gives the records of a body, and who makes messages of them as the weir would
+// have that wrote them. The body may be anything.
+func unpack(body []byte) (*pack.Batch, *convert.Converter, error) {
+	if len(body) < checksum || binary.LittleEndian.Uint32(body) != crc32.Checksum(body[checksum:], castagnoli) {
+		return nil, nil, errBlock
+	}
+	if n, err := s2.DecodedLen(body[checksum:]); err != nil || n > maxBlock {
+		return nil, nil, errBlock
+	}
+	raw, err := s2.Decode(nil, body[checksum:])
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("unpack block: %w", err)
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock), zstd.WithDecoderMaxWindow(4<<20))
+	return parse(raw)
+}
+
+// parse reads what blockMaker has compressed.
+func parse(raw []byte) (*pack.Batch, *convert.Converter, error) {
+	node, raw, ok := cutText(raw)
+	version, raw, too := cutText(raw)
+	if !ok || !too {
+		return nil, nil, errBlock
+	}
+	records, err := pack.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("read block: %w", err)
 	}
-	return &codec{enc, dec}, nil
+	return records, convert.New(node, version), nil
 }
 
-func (c *codec) close() {
-	c.enc.Close()
-	c.dec.Close()
-}
-
-func (c *codec) pack(raw []byte) []byte { return c.enc.EncodeAll(raw, nil) }
-
-func (c *codec) unpack(body []byte) ([]*flowpb.Flow, error) {
-	raw, err := c.dec.DecodeAll(body, nil)
-	if err != nil {
-		return nil, fmt.Errorf("unpack block: %w", err)
+func cutText(b []byte) (s string, rest []byte, ok bool) {
+	n, i := binary.Uvarint(b)
+	if i <= 0 || n > uint64(len(b)-i) {
+		return "", nil, false
 	}
-	return parseFlows(raw)
-}
-
-var errCut = errors.New("block is cut short")
-
-// parseFlows reads what block.add wrote: the format of package protodelim.
-func parseFlows(raw []byte) (out []*flowpb.Flow, err error) {
-	for len(raw) > 0 {
-		size, n := binary.Uvarint(raw)
-		if n <= 0 || size > uint64(len(raw)-n) {
-			return nil, errCut
-		}
-		f := new(flowpb.Flow)
-		if err := proto.Unmarshal(raw[n:n+int(size)], f); err != nil {
-			return nil, fmt.Errorf("read flow of a block: %w", err)
-		}
-		if out = append(out, f); len(out) > blockFlows {
-			return nil, errors.New("block with too many flows")
-		}
-		raw = raw[n+int(size):]
-	}
-	return out, nil
+	return string(b[i : i+int(n)]), b[i+int(n):], true
 }

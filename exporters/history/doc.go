@@ -4,9 +4,10 @@
 //	collector → Store (a Sink) → blocks of flows  → hubble.Observer's GetFlows
 //	                           → minutes of RED   → Reader.RED
 //
-// Flows are kept as the Observer API has them, 256 to a compressed block, with an
-// index from what filters ask for to the blocks that have it. Exchanges that were
-// counted are kept as one row a minute, workload pair and operation.
+// Flows are kept as packed records, thousands to a compressed block, with an index
+// from what filters ask for to the blocks that have it; messages of the Observer API
+// are made of them when somebody asks. Exchanges that were counted are kept as one row
+// a minute, workload pair and operation.
 //
 // The store is one SQLite file in write-ahead mode: whatever kills the process, what
 // was committed can be read. It is bounded by age and by size. What it cannot keep

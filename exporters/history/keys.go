@@ -1,11 +1,15 @@
 package history
 
 import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
-	"strings"
 
-	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/hubble/convert"
 )
 
 // What a key begins with.
@@ -15,7 +19,7 @@ const (
 	keyPort     = "p:"
 	keyVerdict  = "v:"
 	keyWorkload = "w:"
-	keyL7       = "l:" // the flow tells an exchange
+	keyL7       = "l:7" // the flow tells an exchange
 )
 
 // maxPort is the highest port in the index. Above it are those that clients get by
@@ -23,161 +27,121 @@ const (
 // nobody asks for them.
 const maxPort = 32767
 
-// addKeys adds what a flow can be found by.
-func addKeys(to map[string]struct{}, f *flowpb.Flow) {
-	var room [64]byte
-	put := func(b []byte) {
-		if _, ok := to[string(b)]; !ok { // nearly all are there: to look costs no memory
-			to[string(b)] = struct{}{}
+// marks gathers what the records of a block can be found by: each thing once, in the
+// form that it has in a record, because most of them come again and again.
+type marks struct {
+	addrs    map[netip.Addr]struct{}
+	ends     map[named]struct{}
+	ports    [(maxPort + 1) / 64]uint64
+	verdicts [256 / 64]uint64
+	l7       bool
+}
+
+// named is what the names of an end come of.
+type named struct {
+	workload *flow.Workload
+	comm     flow.Comm // where it names the end
+}
+
+func (m *marks) add(r *flow.Record) {
+	if m.addrs == nil {
+		m.addrs, m.ends = make(map[netip.Addr]struct{}), make(map[named]struct{})
+	}
+	client, server := ends(r)
+	for _, e := range [2]*flow.Endpoint{client, server} {
+		if a := e.Addr.Addr(); a.IsValid() {
+			m.addrs[plain(a)] = struct{}{}
+		}
+		if p := e.Addr.Port(); p <= maxPort {
+			m.ports[p/64] |= 1 << (p % 64)
+		}
+		if w := e.Workload; w != nil {
+			n := named{workload: w}
+			if w.Runtime == flow.RuntimeHost {
+				n.comm = e.Comm
+			}
+			m.ends[n] = struct{}{}
 		}
 	}
-	add := func(prefix, s string) {
+	m.verdicts[r.Verdict/64] |= 1 << (r.Verdict % 64)
+	m.l7 = m.l7 || r.Kind == flow.RecordL7
+}
+
+// ends are the two of a record's flow or exchange.
+func ends(r *flow.Record) (client, server *flow.Endpoint) {
+	if r.Kind == flow.RecordL7 {
+		return &r.L7.Client, &r.L7.Server
+	}
+	return &r.Flow.Client, &r.Flow.Server
+}
+
+// plain is an address as keys have it.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// take gives the keys in their order, and starts anew.
+func (m *marks) take(c *convert.Converter) (keys []string) {
+	put := func(prefix, s string) {
 		if s != "" {
-			put(append(append(room[:0], prefix...), s...))
+			keys = append(keys, prefix+s)
 		}
 	}
-	for _, ip := range [2]string{f.GetIP().GetSource(), f.GetIP().GetDestination()} {
-		if a, err := netip.ParseAddr(ip); err == nil {
-			put(a.Unmap().AppendTo(append(room[:0], keyIP...)))
-		}
+	for a := range m.addrs {
+		put(keyIP, a.String())
 	}
-	for _, e := range [2]*flowpb.Endpoint{f.GetSource(), f.GetDestination()} {
-		add(keyName, e.GetPodName())
-		for _, w := range e.GetWorkloads() {
-			add(keyWorkload, w.GetName())
-		}
+	for n := range m.ends {
+		pod, workload := c.Named(&flow.Endpoint{Workload: n.workload, Comm: n.comm})
+		put(keyName, pod)
+		put(keyWorkload, workload)
 	}
-	for _, p := range ports(f.GetL4()) {
-		if p <= maxPort {
-			put(strconv.AppendUint(append(room[:0], keyPort...), uint64(p), 10))
-		}
+	for n := range set(m.ports[:]) {
+		put(keyPort, strconv.Itoa(n))
 	}
-	add(keyVerdict, strconv.Itoa(int(f.GetVerdict())))
-	if f.GetType() == flowpb.FlowType_L7 {
-		add(keyL7, "7")
+	for n := range set(m.verdicts[:]) {
+		put(keyVerdict, strconv.Itoa(n))
+	}
+	if m.l7 {
+		keys = append(keys, keyL7)
+	}
+	clear(m.addrs)
+	clear(m.ends)
+	*m = marks{addrs: m.addrs, ends: m.ends}
+	slices.Sort(keys)
+	return slices.Compact(keys) // replicas share a workload's name
+}
+
+// set yields the numbers of those that are set.
+func set(words []uint64) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for i, w := range words {
+			for ; w != 0; w &= w - 1 {
+				if !yield(64*i + bits.TrailingZeros64(w)) {
+					return
+				}
+			}
+		}
 	}
 }
 
-func ports(l4 *flowpb.Layer4) [2]uint32 {
-	switch p := l4.GetProtocol().(type) {
-	case *flowpb.Layer4_TCP:
-		return [2]uint32{p.TCP.GetSourcePort(), p.TCP.GetDestinationPort()}
-	case *flowpb.Layer4_UDP:
-		return [2]uint32{p.UDP.GetSourcePort(), p.UDP.GetDestinationPort()}
-	case *flowpb.Layer4_SCTP:
-		return [2]uint32{p.SCTP.GetSourcePort(), p.SCTP.GetDestinationPort()}
-	}
-	return [2]uint32{maxPort + 1, maxPort + 1}
-}
-
-// candidates is a condition on blocks.id that holds for every block which has a
-// flow that one of filters matches, and for few others. It is empty where the index
-// does not help.
-func candidates(filters []*flowpb.FlowFilter) (where string, args []any) {
-	var or []string
-	for _, ff := range filters {
-		all, values := conditions(ff)
-		if len(all) == 0 {
-			return "", nil // this filter can match anywhere
-		}
-		or = append(or, "("+strings.Join(all, " AND ")+")")
-		args = append(args, values...)
-	}
-	if len(or) == 0 || len(args) > maxArgs {
-		return "", nil
-	}
-	return "(" + strings.Join(or, " OR ") + ")", args
-}
-
-// maxArgs bounds the statement; a longer list of values is looked for in all blocks.
-const maxArgs = 500
-
-// conditions are those of one filter: each of its fields must match.
-func conditions(ff *flowpb.FlowFilter) (all []string, args []any) {
-	field := func(exact, prefixes []string) {
-		if len(exact)+len(prefixes) == 0 {
-			return
-		}
-		var or []string
-		for _, k := range exact {
-			or = append(or, "key = ?")
-			args = append(args, []byte(k))
-		}
-		for _, k := range prefixes {
-			or = append(or, "key >= ? AND key < ?")
-			args = append(args, []byte(k), above(k))
-		}
-		all = append(all, "id IN (SELECT block FROM keys WHERE "+strings.Join(or, " OR ")+")")
-	}
-	field(addresses(ff.GetSourceIp()), nil)
-	field(addresses(ff.GetDestinationIp()), nil)
-	field(nil, names(ff.GetSourcePod()))
-	field(nil, names(ff.GetDestinationPod()))
-	field(lowPorts(ff.GetSourcePort()), nil)
-	field(lowPorts(ff.GetDestinationPort()), nil)
-	field(workloads(ff.GetSourceWorkload()), nil)
-	field(workloads(ff.GetDestinationWorkload()), nil)
-	var verdicts []string
-	for _, v := range ff.GetVerdict() {
-		verdicts = append(verdicts, keyVerdict+strconv.Itoa(int(v)))
-	}
-	field(verdicts, nil)
-	if len(ff.GetHttpPath())+len(ff.GetHttpMethod())+len(ff.GetHttpStatusCode())+len(ff.GetDnsQuery()) > 0 {
-		field([]string{keyL7 + "7"}, nil)
-	}
-	return all, args
-}
-
-// above is behind all that begins with k, which is UTF-8: its last byte is no 255.
-func above(k string) []byte {
-	b := []byte(k)
-	b[len(b)-1]++
-	return b
-}
-
-// Each of the following gives nothing where one of the values is not in the index.
-
-func addresses(list []string) (out []string) {
-	for _, s := range list {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return nil // a range
-		}
-		out = append(out, keyIP+a.Unmap().WithZone("").String())
+// packKeys makes what stands in a block's row, so that keys are found in the index when
+// the block goes: to make them anew would take reading it.
+func packKeys(keys []string) []byte {
+	out := []byte{} // not NULL
+	for _, k := range keys {
+		out = append(binary.AppendUvarint(out, uint64(len(k))), k...)
 	}
 	return out
 }
 
-func names(list []string) (out []string) {
-	for _, s := range list {
-		if _, name, ok := strings.Cut(s, "/"); ok {
-			s = name
-		}
-		if s == "" {
-			return nil
-		}
-		out = append(out, keyName+s)
-	}
-	return out
-}
+var errKeys = errors.New("keys of a block that cannot be read")
 
-func lowPorts(list []string) (out []string) {
-	for _, s := range list {
-		n, err := strconv.ParseUint(s, 10, 16)
-		if err != nil || n > maxPort {
-			return nil
+func unpackKeys(b []byte) (keys [][]byte, err error) {
+	for len(b) > 0 {
+		n, i := binary.Uvarint(b)
+		if i <= 0 || n > uint64(len(b)-i) {
+			return nil, errKeys
 		}
-		out = append(out, keyPort+strconv.FormatUint(n, 10))
+		keys = append(keys, b[i:i+int(n)])
+		b = b[i+int(n):]
 	}
-	return out
-}
-
-func workloads(list []*flowpb.Workload) (out []string) {
-	for _, w := range list {
-		if w.GetName() == "" {
-			return nil
-		}
-		out = append(out, keyWorkload+w.GetName())
-	}
-	return out
+	return keys, nil
 }

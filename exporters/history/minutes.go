@@ -51,11 +51,28 @@ func (n *numbers) add(t *flow.Tally, failed bool) {
 	if t.Status != flow.NoAnswer {
 		n.latencies.Add(t.Bucket, t.Count, t.Latency)
 	}
-	n.dirty = true
+}
+
+// asked is what tallies are counted by as they come: to name who asked whom costs more
+// than to count, and is done once before numbers are written.
+type asked struct {
+	minute         int64 // since the Unix epoch
+	protocol       flow.L7Protocol
+	ofClient       bool // it counts for the client
+	ofServer       bool
+	client, server who
+	method, route  string
+}
+
+// who is an end of a tally.
+type who struct {
+	workload *flow.Workload
+	name     string // where there is none
 }
 
 // minutes are the numbers of the minutes that fill. The zero value is empty.
 type minutes struct {
+	told    map[asked]*numbers     // what is in neither of the next
 	rows    map[operation]*numbers // by operation
 	sums    map[operation]*numbers // by workload
 	traffic map[party]*traffic     // what is not written yet
@@ -66,37 +83,64 @@ type minutes struct {
 // add counts a tally. It gives how many exchanges had to be counted under other
 // names.
 func (m *minutes) add(at int64, l *flow.L7) (unnamed uint64) {
+	key := asked{
+		at / int64(time.Minute), l.Protocol, l.CountsFor(flow.RoleClient), l.CountsFor(flow.RoleServer),
+		whoIs(&l.Client), whoIs(&l.Server), l.Method, l.Route,
+	}
+	n := m.told[key]
+	if n == nil {
+		if len(m.told) >= maxOperations {
+			unnamed = m.settle()
+		}
+		if m.told == nil {
+			m.told = make(map[asked]*numbers)
+		}
+		n = new(numbers)
+		m.told[key] = n
+	}
+	n.add(l.Tally, l.Error)
+	m.dirty = true
+	return unnamed
+}
+
+// settle names who was told of. It gives how many exchanges had to be counted under
+// other names.
+func (m *minutes) settle() (unnamed uint64) {
 	if m.rows == nil {
 		m.rows, m.sums = make(map[operation]*numbers), make(map[operation]*numbers)
 	}
-	m.dirty = true
-	minute := at / int64(time.Minute)
-	for _, end := range [2]struct {
-		role flow.Role
-		of   *flow.Workload
-	}{{flow.RoleClient, l.Client.Workload}, {flow.RoleServer, l.Server.Workload}} {
-		if l.CountsFor(end.role) {
-			key := operation{minute, l.Protocol, "", workloadName(end.of), "", asSum(end.role)}
-			countIn(m.sums, key, operation{minute, l.Protocol, "", other, "", asSum(end.role)}, l)
+	for k, n := range m.told {
+		for _, end := range [2]struct {
+			counts bool
+			role   flow.Role
+			of     *flow.Workload
+		}{{k.ofClient, flow.RoleClient, k.client.workload}, {k.ofServer, flow.RoleServer, k.server.workload}} {
+			if end.counts {
+				key := operation{k.minute, k.protocol, "", workloadName(end.of), "", asSum(end.role)}
+				countIn(m.sums, key, operation{k.minute, k.protocol, "", other, "", asSum(end.role)}, n)
+			}
 		}
+		key := operation{k.minute, k.protocol, k.client.String(), k.server.String(), valid(k.method), valid(k.route)}
+		unnamed += countIn(m.rows, key, operation{k.minute, k.protocol, other, other, "", other}, n)
 	}
-	key := operation{minute, l.Protocol, name(l.Client), name(l.Server), valid(l.Method), valid(l.Route)}
-	return countIn(m.rows, key, operation{minute, l.Protocol, other, other, "", other}, l)
+	clear(m.told)
+	return unnamed
 }
 
-// countIn adds a tally to the row of key, or to that of rest where there is no room for
+// countIn adds numbers to the row of key, or to that of rest where there is no room for
 // another. It gives how many exchanges came there.
-func countIn(rows map[operation]*numbers, key, rest operation, l *flow.L7) (unnamed uint64) {
+func countIn(rows map[operation]*numbers, key, rest operation, told *numbers) (unnamed uint64) {
 	n := rows[key]
 	if n == nil && len(rows) >= maxOperations {
-		unnamed, key = l.Tally.Count, rest
+		unnamed, key = told.requests, rest
 		n = rows[key]
 	}
 	if n == nil {
 		n = new(numbers)
 		rows[key] = n
 	}
-	n.add(l.Tally, l.Error)
+	n.merge(told)
+	n.dirty = true
 	return unnamed
 }
 
@@ -116,17 +160,24 @@ func workloadName(w *flow.Workload) string {
 	return valid(w.String())
 }
 
-// name is how an end is called: its workload, else its name or address.
-func name(e flow.Endpoint) string {
+func whoIs(e *flow.Endpoint) who {
 	switch {
 	case e.Workload != nil && e.Workload.Runtime != flow.RuntimeWorld:
-		return valid(e.Workload.String())
+		return who{workload: e.Workload}
 	case len(e.Names) > 0:
-		return valid(e.Names[0])
+		return who{name: e.Names[0]}
 	case e.Addr.Addr().IsValid():
-		return e.Addr.Addr().String()
+		return who{name: e.Addr.Addr().String()}
 	}
-	return other
+	return who{name: other}
+}
+
+// String is how an end is called: its workload, else its name or address.
+func (w *who) String() string {
+	if w.workload != nil {
+		return valid(w.workload.String())
+	}
+	return valid(w.name)
 }
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
@@ -143,7 +194,7 @@ func (m *minutes) due(now time.Time) bool {
 	return now.Sub(m.change) >= flushAfter
 }
 
-// write writes the rows that have changed.
+// write writes the rows that have changed; what is not settled waits for the next time.
 func (m *minutes) write(ctx context.Context, tx *sql.Tx) error {
 	if !m.dirty {
 		return nil

@@ -110,13 +110,16 @@ func TestREDIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if n := len(s.red.told); n > maxOperations {
+		t.Errorf("%d operations wait for their names", n)
+	}
+	s.flush(t.Context(), true)
 	if n := s.Lost()[lossOperations]; n != 20 {
 		t.Errorf("%d exchanges were counted as unnamed, want 20", n)
 	}
 	if n := len(s.red.rows); n != maxOperations+1 {
 		t.Errorf("%d rows", n)
 	}
-	s.flush(t.Context(), true)
 	total := uint64(0)
 	for _, r := range redOf(t, s, noon, noon) {
 		total += r.Requests

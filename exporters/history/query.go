@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -13,6 +12,7 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
+	"github.com/seed79351815/weir/exporters/hubble/pack"
 )
 
 var _ hubble.Past = (*Store)(nil)
@@ -26,75 +26,88 @@ func (s *Store) Flows(ctx context.Context, q hubble.PastQuery, yield func(hubble
 	last := s.last
 	wait := s.pending.view()
 	s.mu.Unlock()
-	ids, err := s.blocks(ctx, q, last)
+	p := past{PastQuery: q, sought: newSought(q.Filters), before: s.before, yield: yield}
+	ids, err := s.blocks(ctx, &p, last)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	if q.Newest {
-		slices.Reverse(ids)
-		if !s.yieldWaiting(ctx, q, last, &wait, yield) {
-			return ctx.Err()
+	// What waits has the numbers that its chunks will have as blocks.
+	n := len(ids) + len(wait)
+	for i := range n {
+		if q.Newest {
+			i = n - 1 - i
 		}
-	}
-	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		flows, err := s.block(ctx, id)
-		if err != nil {
-			return fmt.Errorf("history: %w", err)
+		var more bool
+		if w := i - len(ids); w >= 0 {
+			more = p.records(ctx, last+1+int64(w), wait[w].records, wait[w].spare, convert.New(s.cfg.NodeName, s.cfg.Version))
+		} else {
+			records, conv, err := s.block(ctx, ids[i])
+			if err != nil {
+				return fmt.Errorf("history: %w", err)
+			}
+			more = records == nil || p.records(ctx, ids[i], records, nil, conv)
 		}
-		if !s.yieldBlock(q, id, flows, yield) {
-			return nil
+		if !more {
+			return ctx.Err()
 		}
 	}
-	if !q.Newest {
-		s.yieldWaiting(ctx, q, last, &wait, yield)
-	}
-	return ctx.Err()
+	return nil
 }
 
-// yieldBlock yields the flows of a block that q asks for. It tells whether more is
-// wanted.
-func (s *Store) yieldBlock(q hubble.PastQuery, id int64, flows []*flowpb.Flow, yield func(hubble.PastPlace, *flowpb.Flow) bool) bool {
-	for i := range flows {
-		if q.Newest {
-			i = len(flows) - 1 - i
+// past is one query at work.
+type past struct {
+	hubble.PastQuery
+	sought sought
+	before int64 // the last block of earlier runs
+	yield  func(hubble.PastPlace, *flowpb.Flow) bool
+}
+
+// records yields those of a block that are asked for. It tells whether more is wanted.
+func (p *past) records(ctx context.Context, block int64, b *pack.Batch, spare []bool, c *convert.Converter) bool {
+	var r flow.Record
+	place := hubble.PastPlace{Block: block}
+	step := 1
+	if p.Newest {
+		place.Index, step = b.Len()-1, -1
+		for _, is := range spare {
+			if is {
+				place.Index--
+			}
 		}
-		place := hubble.PastPlace{Block: id, Index: i}
-		if s.asked(q, place, flows[i].GetTime().AsTime().UnixNano()) && !yield(place, flows[i]) {
-			return false
+	}
+	for i := range b.Len() {
+		if p.Newest {
+			i = b.Len() - 1 - i
 		}
+		if spare != nil && spare[i] {
+			continue
+		}
+		if b.At(i, &r); p.asked(place, r.Time) && p.sought.holds(&r, c) {
+			f := c.Flow(&r)
+			c.Extend(f, &r)
+			if !p.yield(place, f) || ctx.Err() != nil {
+				return false
+			}
+		}
+		place.Index += step
 	}
 	return true
 }
 
-// yieldWaiting yields what is not written yet, at the places that it will have in the
-// blocks behind last.
-func (s *Store) yieldWaiting(ctx context.Context, q hubble.PastQuery, last int64, w *waiting, yield func(hubble.PastPlace, *flowpb.Flow) bool) bool {
-	c := convert.New(s.cfg.NodeName, s.cfg.Version)
-	return w.each(q.Newest, func(i int, r *flow.Record) bool {
-		place := hubble.PastPlace{Block: last + 1 + int64(i/blockFlows), Index: i % blockFlows}
-		if !s.asked(q, place, r.Time) {
-			return ctx.Err() == nil
-		}
-		f := c.Flow(r)
-		c.Extend(f, r)
-		return yield(place, f) && ctx.Err() == nil
-	})
+// asked tells whether p asks for what is at a place.
+func (p *past) asked(place hubble.PastPlace, at int64) bool {
+	return at >= p.Since && at <= p.Until && (place.Block <= p.before || at <= p.Present) && !place.Before(p.From)
 }
 
-// asked tells whether q asks for what is at a place.
-func (s *Store) asked(q hubble.PastQuery, place hubble.PastPlace, at int64) bool {
-	return at >= q.Since && at <= q.Until && (place.Block <= s.before || at <= q.Present) && !place.Before(q.From)
-}
-
-// blocks are those that may hold what q asks for, up to last, in the order of their
+// blocks are those that may hold what p asks for, up to last, in the order of their
 // arrival.
-func (s *Store) blocks(ctx context.Context, q hubble.PastQuery, last int64) ([]int64, error) {
+func (s *Store) blocks(ctx context.Context, p *past, last int64) ([]int64, error) {
 	where := []string{"last >= ?", "first <= ?", "id >= ?", "id <= ?", "(id <= ? OR first <= ?)"}
-	args := []any{q.Since, q.Until, q.From.Block, last, s.before, q.Present}
-	if c, values := candidates(q.Filters); c != "" {
+	args := []any{p.Since, p.Until, p.From.Block, last, p.before, p.Present}
+	if c, values := p.sought.where(); c != "" {
 		where = append(where, c)
 		args = append(args, values...)
 	}
@@ -102,21 +115,21 @@ func (s *Store) blocks(ctx context.Context, q hubble.PastQuery, last int64) ([]i
 }
 
 // block reads one; nil where it was deleted meanwhile, or cannot be read.
-func (s *Store) block(ctx context.Context, id int64) ([]*flowpb.Flow, error) {
+func (s *Store) block(ctx context.Context, id int64) (*pack.Batch, *convert.Converter, error) {
 	var body []byte
 	var n uint64
 	err := s.read.QueryRowContext(ctx, "SELECT flows, body FROM blocks WHERE id = ?", id).Scan(&n, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	flows, err := s.codec.unpack(body)
+	records, conv, err := unpack(body)
 	if err != nil {
 		s.lost(lossUnreadable, n)
 		s.cfg.Logger.Warn("a block of the history cannot be read", "block", id, "flows", n, "error", err)
-		return nil, nil
+		return nil, nil, nil
 	}
-	return flows, nil
+	return records, conv, nil
 }

@@ -1,17 +1,24 @@
 package history
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"github.com/klauspost/compress/s2"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble"
+	"github.com/seed79351815/weir/exporters/hubble/convert"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
 )
 
@@ -22,31 +29,34 @@ var (
 	somePorts = []uint32{0, 53, 80, 32767, 32768, 50000}
 )
 
-func anyFlow(t *rapid.T) *flowpb.Flow {
-	end := func(name string) *flowpb.Endpoint {
-		return &flowpb.Endpoint{
-			Namespace: rapid.SampledFrom([]string{"", "shop"}).Draw(t, name+"ns"), PodName: rapid.SampledFrom(somePods).Draw(t, name+"pod"),
-			Workloads: []*flowpb.Workload{{Kind: "Deployment", Name: rapid.SampledFrom(somePods).Draw(t, name+"work")}},
+func anyRecord(t *rapid.T) flow.Record {
+	end := func(name string) (e flow.Endpoint) {
+		a, _ := netip.ParseAddr(rapid.SampledFrom(someIPs).Draw(t, name+"ip"))
+		e.Addr = netip.AddrPortFrom(a, uint16(rapid.SampledFrom(somePorts).Draw(t, name+"port")))
+		if rapid.IntRange(0, 3).Draw(t, name+"known") > 0 {
+			e.Comm = flow.MakeComm(rapid.SampledFrom(somePods).Draw(t, name+"comm"))
+			e.Workload = &flow.Workload{
+				Runtime: rapid.SampledFrom([]flow.Runtime{flow.RuntimeDocker, flow.RuntimeHost, flow.RuntimeSystemd, flow.RuntimeWorld}).Draw(t, name+"runtime"),
+				Name:    rapid.SampledFrom(somePods).Draw(t, name+"pod"), Namespace: rapid.SampledFrom([]string{"", "shop"}).Draw(t, name+"ns"),
+				Owner: flow.Owner{Kind: "Deployment", Name: rapid.SampledFrom(somePods).Draw(t, name+"work")},
+			}
 		}
+		return e
 	}
-	f := &flowpb.Flow{
-		Verdict: rapid.SampledFrom([]flowpb.Verdict{flowpb.Verdict_FORWARDED, flowpb.Verdict_DROPPED}).Draw(t, "verdict"),
-		IP:      &flowpb.IP{Source: rapid.SampledFrom(someIPs).Draw(t, "sip"), Destination: rapid.SampledFrom(someIPs).Draw(t, "dip")},
-		Source:  end("source"), Destination: end("destination"),
+	r := flow.Record{
+		Kind: flow.RecordStart, Verdict: rapid.SampledFrom([]flow.Verdict{flow.VerdictForwarded, flow.VerdictDropped}).Draw(t, "verdict"),
+		Flow: flow.Flow{Protocol: rapid.SampledFrom([]flow.Protocol{flow.TCP, flow.UDP, flow.ICMP}).Draw(t, "l4"), Client: end("client"), Server: end("server")},
 	}
-	sport, dport := rapid.SampledFrom(somePorts).Draw(t, "sport"), rapid.SampledFrom(somePorts).Draw(t, "dport")
-	switch rapid.IntRange(0, 2).Draw(t, "l4") {
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
-		f.L4 = &flowpb.Layer4{Protocol: &flowpb.Layer4_TCP{TCP: &flowpb.TCP{SourcePort: sport, DestinationPort: dport}}}
+		l := &flow.L7{Protocol: flow.HTTP, Client: r.Flow.Client, Server: r.Flow.Server, Exchange: &flow.Exchange{
+			Transport: flow.TCP, Status: 200, HTTP: &flow.HTTPExchange{Method: "GET", Path: "/users", Version: 11},
+		}}
+		r = flow.Record{Kind: flow.RecordL7, Verdict: r.Verdict, L7: l}
 	case 1:
-		f.L4 = &flowpb.Layer4{Protocol: &flowpb.Layer4_UDP{UDP: &flowpb.UDP{SourcePort: sport, DestinationPort: dport}}}
+		r.Kind, r.Drop = flow.RecordDrop, &flow.Drop{Source: r.Flow.Server.Addr, Destination: r.Flow.Client.Addr, Packets: 1}
 	}
-	if rapid.Bool().Draw(t, "l7") {
-		f.Type = flowpb.FlowType_L7
-		f.L7 = &flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: &flowpb.HTTP{Code: 200, Method: "GET", Url: "http://x/users"}}}
-		f.EventType = &flowpb.CiliumEventType{Type: 129}
-	}
-	return f
+	return r
 }
 
 func anyFilter(t *rapid.T) *flowpb.FlowFilter {
@@ -78,9 +88,9 @@ func anyFilter(t *rapid.T) *flowpb.FlowFilter {
 	return ff
 }
 
-// The index leaves out no flow that a filter matches. One flow stands in each block,
-// so that each is found by itself.
-func TestIndexFindsAll(t *testing.T) {
+// Neither the index nor the look at records leaves out a flow that a filter matches.
+// One flow stands in each block, so that each is found by itself; the last one waits.
+func TestFindsAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir := rapidDir(t)
 		s, err := Open(Config{Path: filepath.Join(dir, "h")})
@@ -88,24 +98,29 @@ func TestIndexFindsAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		flows := rapid.SliceOfN(rapid.Custom(anyFlow), 1, 8).Draw(t, "flows")
-		for i, f := range flows {
-			if err := s.open.add(int64(i), f); err != nil {
+		records := rapid.SliceOfN(rapid.Custom(anyRecord), 1, 8).Draw(t, "records")
+		for i := range records {
+			s.flush(t.Context(), true)
+			records[i].Time = int64(i)
+			if err := s.Consume(t.Context(), records[i:i+1]); err != nil {
 				t.Fatal(err)
 			}
-			s.flush(t.Context(), true)
 		}
 		q := hubble.PastQuery{Until: 1 << 62, Present: 1 << 62, Filters: rapid.SliceOfN(rapid.Custom(anyFilter), 0, 2).Draw(t, "filters")}
 		set, err := filter.Compile(q.Filters, nil)
 		if err != nil {
 			t.Skip(err)
 		}
-		ids, err := s.blocks(t.Context(), q, s.last)
-		if err != nil {
+		found := make(map[int64]bool)
+		if err := s.Flows(t.Context(), q, func(_ hubble.PastPlace, f *flowpb.Flow) bool {
+			found[f.GetTime().AsTime().UnixNano()] = true
+			return true
+		}); err != nil {
 			t.Fatal(err)
 		}
-		for i, f := range flows {
-			if set.Match(f) && !slices.Contains(ids, int64(i+1)) {
+		c := convert.New("", "")
+		for i := range records {
+			if f := c.Flow(&records[i]); set.Match(f) && !found[int64(i)] {
 				t.Fatalf("%v matches %v and is not found", f, q.Filters)
 			}
 		}
@@ -120,8 +135,11 @@ func TestIndexLeavesOut(t *testing.T) {
 	}
 	defer s.Close()
 	for i := range 100 {
-		f := &flowpb.Flow{IP: &flowpb.IP{Source: fmt.Sprintf("10.0.0.%d", i)}, Source: &flowpb.Endpoint{Namespace: "shop", PodName: fmt.Sprintf("web-%d", i)}}
-		if err := s.open.add(int64(i), f); err != nil {
+		r := flow.Record{Kind: flow.RecordStart, Time: int64(i), Flow: flow.Flow{Client: flow.Endpoint{
+			Addr:     netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 50000),
+			Workload: &flow.Workload{Runtime: flow.RuntimeDocker, Namespace: "shop", Name: fmt.Sprintf("web-%d", i)},
+		}}}
+		if err := s.Consume(t.Context(), []flow.Record{r}); err != nil {
 			t.Fatal(err)
 		}
 		s.flush(t.Context(), true)
@@ -137,53 +155,82 @@ func TestIndexLeavesOut(t *testing.T) {
 		{[]*flowpb.FlowFilter{{SourcePod: []string{"shop/web-9"}}}, 11},
 		{[]*flowpb.FlowFilter{{SourceIp: []string{"10.0.0.0/30"}}}, 100}, // not in the index
 	} {
-		ids, err := s.blocks(t.Context(), hubble.PastQuery{Until: 1 << 62, Present: 1 << 62, Filters: tt.filters}, s.last)
+		p := past{PastQuery: hubble.PastQuery{Until: 1 << 62, Present: 1 << 62}, sought: newSought(tt.filters)}
+		ids, err := s.blocks(t.Context(), &p, s.last)
 		if err != nil || len(ids) != tt.want {
 			t.Errorf("%v: %d blocks, want %d: %v", tt.filters, len(ids), tt.want, err)
 		}
 	}
 }
 
-func FuzzParseFlows(f *testing.F) {
-	var b block
-	for i := range 3 {
-		if err := b.add(int64(i), &flowpb.Flow{NodeName: "node", Verdict: flowpb.Verdict_DROPPED}); err != nil {
-			f.Fatal(err)
-		}
+// Whatever a body holds, its records can be made into messages.
+func FuzzParse(f *testing.F) {
+	c := newCrowd()
+	var p pending
+	conv := convert.New("", "")
+	load := busyHost{crowd: c}
+	for _, r := range load.second(noon)[:40] {
+		p.add(&r, noon, conv)
 	}
-	f.Add(b.raw)
-	f.Add(b.raw[:len(b.raw)-1])
+	raw := appendText(appendText(nil, "node"), "1.0")
+	batch, err := os.ReadFile("../hubble/pack/testdata/batch-1") // has records of all shapes
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(raw[:len(raw):len(raw)], batch...))
+	for _, c := range p.take(conv) {
+		f.Add(c.records.Append(raw, c.spare))
+	}
+	f.Add(raw[:3])
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		flows, err := parseFlows(raw)
+		records, conv, err := parse(raw)
 		if err != nil {
 			return
 		}
-		var again block
-		for _, fl := range flows {
-			if err := again.add(0, fl); err != nil {
-				t.Skip(err) // text that is not UTF-8
+		var r flow.Record
+		for i := range records.Len() {
+			records.At(i, &r)
+			fl := conv.Flow(&r)
+			conv.Extend(fl, &r)
+			if _, err := proto.Marshal(fl); err != nil {
+				t.Errorf("%+v: %v", r, err)
 			}
-		}
-		back, err := parseFlows(again.raw)
-		if err != nil || !slices.EqualFunc(flows, back, func(a, b *flowpb.Flow) bool { return proto.Equal(a, b) }) {
-			t.Errorf("%v became %v: %v", flows, back, err)
 		}
 	})
 }
 
 func FuzzUnpack(f *testing.F) {
-	c, err := newCodec()
-	if err != nil {
-		f.Fatal(err)
+	sum := func(b []byte) []byte {
+		return append(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)), b...)
 	}
-	f.Cleanup(c.close)
-	f.Add(c.pack(nil))
-	f.Add(c.pack([]byte{0}))
-	f.Add([]byte("no zstd"))
+	f.Add(s2.Encode(nil, nil))
+	f.Add(s2.Encode(nil, []byte("no records")))
+	f.Add([]byte("no S2"))
+	f.Add(binary.AppendUvarint(nil, 1<<40))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if flows, err := c.unpack(body); err == nil && len(flows) > blockFlows {
-			t.Errorf("%d flows", len(flows))
+		for _, b := range [][]byte{body, sum(body)} {
+			if records, _, err := unpack(b); err == nil && records.Len() > maxBlock {
+				t.Errorf("%d records", records.Len())
+			}
+		}
+	})
+}
+
+func FuzzUnpackKeys(f *testing.F) {
+	f.Add(packKeys([]string{keyL7, keyPort + "80"}))
+	f.Add([]byte{5, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		keys, err := unpackKeys(b)
+		if err != nil {
+			return
+		}
+		var list []string
+		for _, k := range keys {
+			list = append(list, string(k))
+		}
+		if again, err := unpackKeys(packKeys(list)); err != nil || !slices.EqualFunc(keys, again, bytes.Equal) {
+			t.Errorf("%q became %q: %v", keys, again, err)
 		}
 	})
 }

@@ -15,8 +15,7 @@ import (
 // Reader reads a history, also one that a daemon is writing. It is safe for many
 // goroutines, and holds up no writer.
 type Reader struct {
-	read  *sql.DB
-	codec *codec
+	read *sql.DB
 
 	lossMu sync.Mutex
 	losses map[flow.Loss]uint64
@@ -56,19 +55,12 @@ func openReader(path string) (*Reader, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(maxReaders)
-	c, err := newCodec()
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	return &Reader{read: db, codec: c, losses: make(map[flow.Loss]uint64)}, nil
+	return &Reader{read: db, losses: make(map[flow.Loss]uint64)}, nil
 }
 
 // Close closes the file.
 func (r *Reader) Close() error {
-	err := r.read.Close()
-	r.codec.close()
-	return err
+	return r.read.Close()
 }
 
 // Lost is what the history could not keep or give back, by stage and reason.

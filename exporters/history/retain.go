@@ -14,7 +14,7 @@ const (
 	pageSize = 4096
 	// retainStep is how many blocks are deleted in one transaction: so short that
 	// nobody waits for it.
-	retainStep = 32
+	retainStep = 8
 )
 
 // retain deletes what is older than the bound, and the oldest where the file is
@@ -114,36 +114,31 @@ func (s *Store) delete(ctx context.Context, query string, args ...any) (n int, e
 		return 0, err
 	}
 	for _, id := range ids {
-		if err := s.deleteBlock(ctx, tx, id); err != nil {
+		if err := deleteBlock(ctx, tx, id); err != nil {
 			return 0, err
 		}
 	}
 	return len(ids), tx.Commit()
 }
 
-// deleteBlock takes a block and what the index says of it. Its keys are made anew of
-// its flows: to keep them would cost more than to make them once.
-func (s *Store) deleteBlock(ctx context.Context, tx *sql.Tx, id int64) error {
-	var body []byte
-	if err := tx.QueryRowContext(ctx, "DELETE FROM blocks WHERE id = ? RETURNING body", id).Scan(&body); err != nil {
+// deleteBlock takes a block and what the index says of it.
+func deleteBlock(ctx context.Context, tx *sql.Tx, id int64) error {
+	var packed []byte
+	if err := tx.QueryRowContext(ctx, "DELETE FROM blocks WHERE id = ? RETURNING keys", id).Scan(&packed); err != nil {
 		return err
 	}
-	flows, err := s.codec.unpack(body)
+	keys, err := unpackKeys(packed)
 	if err != nil { // then by looking at all of the index
 		_, err = tx.ExecContext(ctx, "DELETE FROM keys WHERE block = ?", id)
 		return err
-	}
-	keys := make(map[string]struct{})
-	for _, f := range flows {
-		addKeys(keys, f)
 	}
 	del, err := tx.PrepareContext(ctx, "DELETE FROM keys WHERE key = ? AND block = ?")
 	if err != nil {
 		return err
 	}
 	defer del.Close()
-	for k := range keys {
-		if _, err := del.ExecContext(ctx, []byte(k), id); err != nil {
+	for _, k := range keys {
+		if _, err := del.ExecContext(ctx, k, id); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,22 @@ CREATE TABLE watched (
 	minute INTEGER PRIMARY KEY, -- in which weir looked
 	lost   INTEGER NOT NULL     -- events that it could not take in meanwhile
 );
+`, `
+DROP TABLE blocks; -- of messages of Hubble's API
+DELETE FROM keys;
+CREATE TABLE blocks (
+	id    INTEGER PRIMARY KEY, -- in the order of arrival
+	first INTEGER NOT NULL,    -- no flow of it is of a time before, ns since the Unix epoch
+	last  INTEGER NOT NULL,    -- or after
+	flows INTEGER NOT NULL,
+	keys  BLOB NOT NULL,       -- that lead to it, each after its length
+	body  BLOB NOT NULL        -- CRC-32C of what follows; S2 of names of node and version, and of packed records
+);
+CREATE INDEX blocks_time ON blocks (last, first);
 `}
+
+// recordsSince is the version of the file since which blocks are packed records.
+const recordsSince = 3
 
 // minuteTables have a row for each minute and thing.
 var minuteTables = []string{"red", "traffic", "watched"}
@@ -107,27 +122,33 @@ func open(path string, readOnly bool) (*sql.DB, error) {
 	return sql.Open("sqlite", u.String())
 }
 
-// migrate brings the file to the present version.
-func migrate(db *sql.DB) error {
+// migrate brings the file to the present version. It gives how many flows of an older
+// weir had to go for that.
+func migrate(db *sql.DB) (dropped uint64, err error) {
 	version, err := fileVersion(db)
 	if err != nil || version == len(migrations) {
-		return err
+		return 0, err
 	}
 	tx, err := db.Begin()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer tx.Rollback()
+	if version > 0 && version < recordsSince {
+		if err := tx.QueryRow("SELECT coalesce(sum(flows), 0) FROM blocks").Scan(&dropped); err != nil {
+			return 0, err
+		}
+	}
 	for _, m := range migrations[version:] {
 		if _, err := tx.Exec(m); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	// PRAGMA takes no parameters.
 	if _, err := tx.Exec(fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(migrations))); err != nil {
-		return err
+		return 0, err
 	}
-	return tx.Commit()
+	return dropped, tx.Commit()
 }
 
 // fileVersion is the file's; 0 where it is new.

@@ -20,8 +20,8 @@ const stage = "history"
 // Why the store loses something.
 var (
 	lossWrite      = flow.Loss{Stage: stage, Reason: "write_failed"}    // flows whose block could not be written
-	lossEncode     = flow.Loss{Stage: stage, Reason: "encode"}          // flows that gave no message
-	lossUnreadable = flow.Loss{Stage: stage, Reason: "unreadable"}      // flows of blocks that could not be read back
+	lossEncode     = flow.Loss{Stage: stage, Reason: "encode"}          // flows that are too large for a block
+	lossUnreadable = flow.Loss{Stage: stage, Reason: "unreadable"}      // flows of blocks that could not be read back, or are of an older weir
 	lossOperations = flow.Loss{Stage: stage, Reason: "operations_full"} // exchanges counted under other names
 	lossWorkloads  = flow.Loss{Stage: stage, Reason: "workloads_full"}  // records whose connections are counted under other names
 )
@@ -61,11 +61,10 @@ type Store struct {
 	db     *sql.DB // one connection
 	before int64   // the last block of earlier runs
 
-	mu       sync.Mutex // all of the following, and writing
-	convert  *convert.Converter
+	mu       sync.Mutex         // all of the following, and writing
+	convert  *convert.Converter // for names
 	pending  pending
-	open     block // that is being made of them
-	last     int64 // the last block written
+	last     int64 // the last block that was given a number
 	red      minutes
 	watch    watch
 	complain time.Time // when a failure to write was last logged
@@ -117,7 +116,8 @@ func openStore(cfg Config) (s *Store, err error) {
 			db.Close()
 		}
 	}()
-	if err := migrate(db); err != nil {
+	dropped, err := migrate(db)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := db.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", cfg.Size/pageSize)); err != nil {
@@ -127,8 +127,14 @@ func openStore(cfg Config) (s *Store, err error) {
 		return nil, err
 	}
 	s.last = s.before
-	s.Reader, err = openReader(cfg.Path)
-	return s, err
+	if s.Reader, err = openReader(cfg.Path); err != nil {
+		return nil, err
+	}
+	if dropped > 0 {
+		cfg.Logger.Warn("flows of an older weir were dropped from the history: this one keeps them in another form; all numbers are kept", "flows", dropped, "file", cfg.Path)
+		s.lost(lossUnreadable, dropped)
+	}
+	return s, nil
 }
 
 // Name is the stage of the store's losses.
@@ -139,6 +145,7 @@ func (s *Store) Name() string { return stage }
 func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.cfg.Now()
 	for i := range batch {
 		r := &batch[i]
 		if r.Kind != flow.RecordL7 && r.Kind != flow.RecordVerdict && s.red.addTraffic(r) {
@@ -148,10 +155,10 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 		case r.Kind == flow.RecordUpdate:
 			// How a living flow's numbers grow is told by its end.
 		case r.Kind != flow.RecordL7:
-			s.keep(ctx, r)
+			s.keep(ctx, r, now)
 		case r.L7 == nil:
 		case r.L7.Exchange != nil:
-			s.keep(ctx, r)
+			s.keep(ctx, r, now)
 		case r.L7.Tally != nil:
 			s.lost(lossOperations, s.red.add(r.Time, r.L7))
 		}
@@ -160,8 +167,8 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 }
 
 // keep lets a record wait to be written, and writes once many do.
-func (s *Store) keep(ctx context.Context, r *flow.Record) {
-	s.pending.add(r, s.cfg.Now())
+func (s *Store) keep(ctx context.Context, r *flow.Record, now time.Time) {
+	s.pending.add(r, now, s.convert)
 	if s.pending.full() {
 		s.flush(ctx, true)
 	}
@@ -187,7 +194,7 @@ func (s *Store) tend(ctx context.Context) {
 	now := s.cfg.Now()
 	noted := s.noteMinute(now)
 	s.mu.Lock()
-	flows := s.pending.len() > 0 && now.Sub(s.pending.since) >= flushAfter
+	flows := s.pending.kept > 0 && now.Sub(s.pending.since) >= flushAfter
 	if numbers := s.red.due(now); flows || numbers || noted {
 		s.flush(ctx, flows)
 	}

@@ -13,11 +13,21 @@ import (
 const maxParties = 8192
 
 // party is whom a row of the table traffic is about: a workload in the role that it
-// plays. Its name is in two parts, because to join them would cost more than to count.
+// plays. It is named when it is written, because that costs more than to count; several
+// of one name add up there.
 type party struct {
-	minute          int64 // since the Unix epoch
-	role            flow.Role
-	namespace, name string // both empty for all ends that no workload stands behind
+	minute   int64 // since the Unix epoch
+	role     flow.Role
+	rest     bool           // all for whom there was no room
+	workload *flow.Workload // nil for all ends that no workload stands behind
+}
+
+// name is empty for all ends that no workload stands behind.
+func (p *party) name() string {
+	if p.rest {
+		return other
+	}
+	return workloadName(p.workload)
 }
 
 // traffic is what such a row counts, seen from the party.
@@ -53,7 +63,7 @@ func (m *minutes) addTraffic(r *flow.Record) (unnamed bool) {
 	minute := r.Time / int64(time.Minute)
 	client, server := partyOf(minute, flow.RoleClient, r.Flow.Client.Workload), partyOf(minute, flow.RoleServer, r.Flow.Server.Workload)
 	unnamed = m.credit(client, &t)
-	if client.namespace == server.namespace && client.name == server.name {
+	if c, s := client.workload, server.workload; c == s || c != nil && s != nil && c.Name == s.Name && c.Namespace == s.Namespace {
 		t = traffic{sent: t.sent, received: t.received} // it sent both ways; all else is one flow's
 	}
 	t.sent, t.received = t.received, t.sent
@@ -61,10 +71,10 @@ func (m *minutes) addTraffic(r *flow.Record) (unnamed bool) {
 }
 
 func partyOf(minute int64, role flow.Role, w *flow.Workload) party {
-	if w == nil || w.Runtime == flow.RuntimeWorld {
-		return party{minute: minute, role: role}
+	if w != nil && w.Runtime == flow.RuntimeWorld {
+		w = nil
 	}
-	return party{minute, role, valid(w.Namespace), valid(w.Name)}
+	return party{minute: minute, role: role, workload: w}
 }
 
 func (m *minutes) credit(p party, t *traffic) (unnamed bool) {
@@ -74,7 +84,7 @@ func (m *minutes) credit(p party, t *traffic) (unnamed bool) {
 	sum := m.traffic[p]
 	if sum == nil && len(m.traffic) >= maxParties {
 		unnamed = true
-		p.namespace, p.name = "", other
+		p.rest, p.workload = true, nil
 		sum = m.traffic[p]
 	}
 	if sum == nil {
@@ -108,8 +118,7 @@ func writeTraffic(ctx context.Context, tx *sql.Tx, all map[party]*traffic) error
 	}
 	defer add.Close()
 	for p, t := range all {
-		w := flow.Workload{Namespace: p.namespace, Name: p.name}
-		if _, err := add.ExecContext(ctx, p.minute, w.String(), p.role, int64(t.opened), int64(t.failed), int64(t.drops),
+		if _, err := add.ExecContext(ctx, p.minute, p.name(), p.role, int64(t.opened), int64(t.failed), int64(t.drops),
 			int64(t.retransmits), int64(t.sent), int64(t.received)); err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"time"
-
-	"github.com/seed79351815/weir/collector/flow"
 )
 
 // logEvery is how often the same failure is logged.
@@ -18,10 +16,11 @@ const logEvery = time.Minute
 func (s *Store) flush(ctx context.Context, records bool) {
 	// What is being written when weir stops shall still be written.
 	ctx = context.WithoutCancel(ctx)
-	var blocks []packed
+	var blocks []block
 	if records {
 		blocks = s.packPending()
 	}
+	s.lost(lossOperations, s.red.settle())
 	err := s.write(ctx, blocks)
 	if full(err) {
 		blocks, err = s.squeeze(ctx, blocks)
@@ -37,32 +36,40 @@ func (s *Store) flush(ctx context.Context, records bool) {
 	s.red.change = time.Time{}
 }
 
-// packPending makes blocks of the records that wait, which wait no more.
-func (s *Store) packPending() (blocks []packed) {
-	w := s.pending.take()
-	w.each(false, func(_ int, r *flow.Record) bool {
-		if err := s.open.add(r.Time, s.convert.Briefly(r)); err != nil {
-			s.lost(lossEncode, 1)
-			return true
+// packPending makes blocks of the records that wait, which wait no more. Each chunk has
+// the number that who asked for what waits was told.
+func (s *Store) packPending() (blocks []block) {
+	m := blockMaker{node: s.cfg.NodeName, version: s.cfg.Version}
+	for _, c := range s.pending.take(s.convert) {
+		s.last++
+		if c.kept == 0 {
+			continue
 		}
-		if s.open.flows == blockFlows {
-			blocks = append(blocks, s.open.pack(s.codec))
+		b, err := m.block(s.last, c)
+		if err != nil {
+			s.lost(lossEncode, uint64(c.kept))
+			s.warn("flows could not be kept", c.kept, err)
+			continue
 		}
-		return true
-	})
-	if s.open.flows > 0 {
-		blocks = append(blocks, s.open.pack(s.codec))
+		blocks = append(blocks, b)
 	}
 	return blocks
 }
 
+// squeezeSteps is how often older blocks give room for one, twice as many each time:
+// they may be much smaller.
+const squeezeSteps = 8
+
 // squeeze writes one block after another, each in the room that older ones give, and
 // gives those that find none with the error of the last.
-func (s *Store) squeeze(ctx context.Context, blocks []packed) (left []packed, err error) {
+func (s *Store) squeeze(ctx context.Context, blocks []block) (left []block, err error) {
 	for i := range max(1, len(blocks)) { // without blocks there are numbers
 		part := blocks[min(i, len(blocks)):min(i+1, len(blocks))]
 		e := s.write(ctx, part)
-		if full(e) && s.makeRoom(ctx) == nil {
+		for n := range squeezeSteps {
+			if !full(e) || s.makeRoom(ctx, retainStep<<n) != nil {
+				break
+			}
 			e = s.write(ctx, part)
 		}
 		if e != nil {
@@ -73,23 +80,23 @@ func (s *Store) squeeze(ctx context.Context, blocks []packed) (left []packed, er
 }
 
 // makeRoom is for when the disk is full, or the bound was met before the retention
-// had its turn: the log gives back what it holds, and the oldest blocks give their
+// had its turn: the log gives back what it holds, and the n oldest blocks give their
 // room within the file.
-func (s *Store) makeRoom(ctx context.Context) error {
+func (s *Store) makeRoom(ctx context.Context, n int) error {
 	if _, err := s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		return err
 	}
-	return s.shrink(ctx, retainStep)
+	return s.shrink(ctx, n)
 }
 
 // write writes blocks and what was counted in one transaction.
-func (s *Store) write(ctx context.Context, blocks []packed) error {
+func (s *Store) write(ctx context.Context, blocks []block) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if err := writeBlocks(ctx, tx, s.last, blocks); err != nil {
+	if err := writeBlocks(ctx, tx, blocks); err != nil {
 		return err
 	}
 	if err := s.red.write(ctx, tx); err != nil {
@@ -101,30 +108,27 @@ func (s *Store) write(ctx context.Context, blocks []packed) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	s.last += int64(len(blocks))
 	s.red.written(s.cfg.Now())
 	s.watch.written()
 	return nil
 }
 
-// writeBlocks gives the blocks the numbers behind last.
-func writeBlocks(ctx context.Context, tx *sql.Tx, last int64, blocks []packed) error {
+func writeBlocks(ctx context.Context, tx *sql.Tx, blocks []block) error {
 	if len(blocks) == 0 {
 		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO blocks (id, first, last, flows, body) VALUES (?, ?, ?, ?, ?)")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO blocks (id, first, last, flows, keys, body) VALUES (?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	var index []indexRow
-	for i, b := range blocks {
-		id := last + 1 + int64(i)
-		if _, err := insert.ExecContext(ctx, id, b.first, b.last, b.flows, b.body); err != nil {
+	for _, b := range blocks {
+		if _, err := insert.ExecContext(ctx, b.id, b.first, b.last, b.flows, packKeys(b.keys), b.body); err != nil {
 			return err
 		}
 		for _, k := range b.keys {
-			index = append(index, indexRow{k, id})
+			index = append(index, indexRow{k, b.id})
 		}
 	}
 	return writeIndex(ctx, tx, index)
