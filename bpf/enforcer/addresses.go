@@ -16,7 +16,7 @@ func addressesOf(t *policy.Tables) (hosts map[[16]byte]uint32, blocks map[enforc
 	for _, w := range t.Workloads {
 		local[w.Identity] = true
 	}
-	hosts, blocks = map[[16]byte]uint32{}, map[enforceAddressKey]uint32{}
+	hosts, blocks = make(map[[16]byte]uint32, len(t.Prefixes)), map[enforceAddressKey]uint32{}
 	for prefix, identity := range t.Prefixes {
 		value := uint32(identity)
 		if local[identity] {

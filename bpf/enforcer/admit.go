@@ -60,13 +60,7 @@ func (p *places) leaves(id uint64, m enforceMember, hold bool) bool {
 // members is the table of this moment, but for what changes while it is read.
 func (e *Enforcer) members() (map[uint64]enforceMember, error) {
 	have := map[uint64]enforceMember{}
-	var id uint64
-	var m enforceMember
-	it := e.maps["members"].Iterate()
-	for it.Next(&id, &m) {
-		have[id] = m
-	}
-	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+	if err := read(e.maps["members"], func(id uint64, m enforceMember) { have[id] = m }); err != nil {
 		return nil, fmt.Errorf("read the members: %w", err)
 	}
 	return have, nil

@@ -1,7 +1,6 @@
 package enforcer
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,16 +14,22 @@ import (
 // Apply makes the plan hold: tables are filled beside those in use and put in
 // their places one by one, each at once, so that no workload is without policy at
 // any moment. A plan that does not fit is refused before anything changes. When
-// Apply returns, whatever passes was judged by the new plan.
+// Apply returns, whatever comes is judged by the new plan. The tables of the one
+// before stay until Tidy.
 func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 	begun := time.Now()
-	r := kernel.Report{Addresses: len(plan.Tables.Prefixes)}
+	var r kernel.Report
 	tables, err := e.prepare(plan, &r)
+	if errors.Is(err, errNoRoom) && len(e.sets.left()) > 0 {
+		if err = e.Tidy(); err == nil {
+			tables, err = e.prepare(plan, &r)
+		}
+	}
 	if err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
 	defer tables.close()
-	if err := e.swap(plan, tables, &r); err != nil {
+	if err := e.swap(plan, tables); err != nil {
 		return r, fmt.Errorf("apply policy: %w", err)
 	}
 	// Who was not ruled before may be now.
@@ -45,9 +50,9 @@ func (e *Enforcer) Apply(plan *kernel.Plan) (kernel.Report, error) {
 
 // prepared are the tables of a plan, filled, with their places.
 type prepared struct {
-	tables  []*ruleTables // nil where the place has it already
-	slots   []uint32
-	digests [][32]byte
+	slots   []uint32       // of the plan's sets
+	changed []change       // those whose tables are not in their places yet
+	sending bool           // somebody has rules of egress
 	names   *preparedNames // of peers
 	asked   *preparedNames // of questions
 
@@ -69,15 +74,14 @@ func (p *prepared) number(set int) uint32 {
 func (p *prepared) close() {
 	p.names.close()
 	p.asked.close()
-	for _, t := range p.tables {
-		if t != nil {
-			t.close()
-		}
+	for _, c := range p.changed {
+		c.tables.close()
 	}
 }
 
 func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, err error) {
 	p, t := &prepared{}, plan.Tables
+	*r = kernel.Report{Addresses: len(t.Prefixes), Sets: len(t.Sets)}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -97,21 +101,23 @@ func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, er
 		rules := encode(numbers, s)
 		r.Rules += len(rules)
 		d := digest(rules)
-		slot, filled, err := claimed.find(d, e.maps["sets"].MaxEntries())
+		slot, there, err := claimed.find(d, e.maps["sets"].MaxEntries())
 		if err != nil {
 			return nil, err
 		}
-		claimed.take(slot, d)
-		var tables *ruleTables
-		if !filled {
-			if tables, err = e.inner.make(rules); err != nil {
+		if !there {
+			tables, err := e.inner.make(rules)
+			if err != nil {
 				return nil, err
 			}
-			r.Filled++
+			c := change{slot, filled{d, rulingsOf(s)}, tables}
+			claimed.take(slot, c.filled)
+			p.changed = append(p.changed, c)
 		}
-		p.tables, p.slots, p.digests = append(p.tables, tables), append(p.slots, slot), append(p.digests, d)
+		p.slots = append(p.slots, slot)
+		p.sending = p.sending || claimed.taken[slot].ruled.Egress != uint16(deviceRulingRULED_NOT)
 	}
-	r.Sets = len(t.Sets)
+	r.Filled = len(p.changed)
 	p.hosts, p.blocks = addressesOf(t)
 	if err := e.survey(plan, p); err != nil {
 		return nil, err
@@ -141,25 +147,16 @@ func (e *Enforcer) survey(plan *kernel.Plan, p *prepared) (err error) {
 // swap puts the plan in place. Blocks of addresses that are gone go first, and
 // new ones come last: between, every address has an identity that the old tables
 // and the new ones know.
-func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) error {
+func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared) error {
 	if err := errors.Join(e.blocks.forget(tables.blocks), e.hosts.forget(tables.hosts)); err != nil {
 		return fmt.Errorf("take out an address: %w", err)
 	}
-	if err := errors.Join(e.names.put(e.maps["patterns"], tables.names), e.asked.put(e.maps["patterns"], tables.asked)); err != nil {
-		return err
+	e.sets.wanted = map[uint32]bool{}
+	for _, slot := range tables.slots {
+		e.sets.wanted[slot] = true
 	}
-	used := map[uint32]bool{}
-	var changed []change // of the others what is there is the same, and so is what it is about
-	e.devices.sending = plan.Hold
-	for i, t := range tables.tables {
-		used[tables.slots[i]] = true
-		ruled := rulingsOf(plan.Tables.Sets[i])
-		e.devices.sending = e.devices.sending || ruled.Egress != uint16(deviceRulingRULED_NOT)
-		if t != nil {
-			changed = append(changed, change{tables.slots[i], ruled, t, tables.digests[i]})
-		}
-	}
-	if err := e.fillPlaces(changed); err != nil {
+	e.devices.sending = plan.Hold || tables.sending
+	if err := e.fillPlaces(tables); err != nil {
 		return err
 	}
 	atomic.StoreUint32(&e.regime.Everyone, tables.slots[0])
@@ -172,36 +169,38 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared, r *kernel.Report) e
 	e.devices.turns = rejects(plan.Tables)
 	e.declare(plan, tables.homeless)
 	if !e.working {
-		if err := e.takeOver(plan, tables); err != nil {
-			return err
-		}
+		return e.takeOver(plan, tables)
 	}
-	return e.sets.release(used, e.maps["sets"], e.maps["port_sets"])
+	return nil
 }
 
 // change is a table of rules, and the place that it gets.
 type change struct {
-	slot   uint32
-	ruled  deviceRulings
+	slot uint32
+	filled
 	tables *ruleTables
-	digest [sha256.Size]byte
 }
 
-// fillPlaces puts tables where nobody looks yet.
-func (e *Enforcer) fillPlaces(changed []change) error {
-	err := sideBySide(2*len(changed), func(i int) error {
-		c := changed[i/2]
-		if i%2 == 0 {
-			return errors.Join(e.maps["ruled"].Put(c.slot, c.ruled), e.maps["port_sets"].Put(c.slot, c.tables.ports))
+// fillPlaces puts tables of rules where nobody looks yet, and the patterns of names in
+// the places of those before.
+func (e *Enforcer) fillPlaces(p *prepared) error {
+	patterns := e.maps["patterns"]
+	all := append(e.names.place(patterns, p.names), e.asked.place(patterns, p.asked)...)
+	for _, c := range p.changed {
+		e.sets.doubt(c.slot)
+		if err := e.maps["ruled"].Put(c.slot, c.ruled); err != nil {
+			return fmt.Errorf("say what a set of rules is about: %w", err)
 		}
-		return e.maps["sets"].Put(c.slot, c.tables.wide)
-	})
-	if err != nil {
-		return fmt.Errorf("put a table of rules in place: %w", err)
+		all = append(all, placing{e.maps["port_sets"], c.slot, c.tables.ports}, placing{e.maps["sets"], c.slot, c.tables.wide})
 	}
-	for _, c := range changed {
-		e.sets.take(c.slot, c.digest)
+	if err := e.graces.put(all); err != nil {
+		return fmt.Errorf("put a table in place: %w", err)
 	}
+	for _, c := range p.changed {
+		e.sets.take(c.slot, c.filled)
+	}
+	e.names.placed(p.names)
+	e.asked.placed(p.asked)
 	return nil
 }
 

@@ -34,6 +34,7 @@ type Enforcer struct {
 	inner      innerTables
 	regime     *regime
 	sets       slots
+	graces     graces
 	names      names // of peers
 	asked      names // of questions
 	hosts      *mirror[[16]byte, uint32]
@@ -120,7 +121,7 @@ func (e *Enforcer) open() error {
 		return err
 	}
 	e.attached = len(e.pinnedLinks()) > 0
-	return e.sets.adopt(e.maps["members"], e.regime.Everyone)
+	return e.sets.adopt(e.maps["sets"], e.maps["port_sets"])
 }
 
 // isTable tells tables from variables that no program reads.
@@ -137,6 +138,7 @@ func (e *Enforcer) pins(kind string) string {
 
 // Close gives up this process's hold. What is pinned goes on.
 func (e *Enforcer) Close() error {
+	e.graces.wait()
 	for _, p := range e.programs {
 		p.Close()
 	}

@@ -40,17 +40,26 @@ func (e *Enforcer) Tables() (kernel.Tables, error) {
 
 // entries counts what is in a hash.
 func entries[K, V any](m *ebpf.Map) (n int, err error) {
+	err = read(m, func(K, V) { n++ })
+	return n, err
+}
+
+// read calls fn for what is in a hash, some hundreds with each system call. What
+// changes meanwhile may be missing.
+func read[K, V any](m *ebpf.Map, fn func(K, V)) error {
 	const batch = 512
 	keys, values := make([]K, batch), make([]V, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
-		some, err := m.BatchLookup(&cursor, keys, values, nil)
-		n += some
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		for i := range n {
+			fn(keys[i], values[i])
+		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
-			return n, nil
+			return nil
 		}
 		if err != nil {
-			return n, err
+			return err
 		}
 	}
 }

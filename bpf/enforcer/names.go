@@ -61,16 +61,20 @@ func (n *names) prepare(list []policy.Name) (*preparedNames, error) {
 	return p, nil
 }
 
-// put takes the prepared table into use.
-func (n *names) put(patterns *ebpf.Map, p *preparedNames) error {
+// place says where the prepared table goes, if there is one. Call placed when it is
+// there: until then it is not known which one is.
+func (n *names) place(patterns *ebpf.Map, p *preparedNames) []placing {
 	if p == nil {
 		return nil
 	}
-	if err := patterns.Put(uint32(n.table), p.table); err != nil {
-		return fmt.Errorf("put the DNS patterns in place: %w", err)
+	n.digest = [sha256.Size]byte{}
+	return []placing{{patterns, uint32(n.table), p.table}}
+}
+
+func (n *names) placed(p *preparedNames) {
+	if p != nil {
+		n.digest = p.digest
 	}
-	n.digest = p.digest
-	return nil
 }
 
 func digestNames(list []policy.Name) [sha256.Size]byte {

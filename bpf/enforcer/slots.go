@@ -5,34 +5,48 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
 
 // slots says which places of the kernel's array of tables are taken, and by what.
 type slots struct {
-	taken map[uint32][sha256.Size]byte // the zero digest: by an earlier daemon's hand
-	by    map[[sha256.Size]byte]uint32
+	taken  map[uint32]filled
+	by     map[[sha256.Size]byte]uint32
+	wanted map[uint32]bool // by the last plan
 }
 
-// adopt marks the places that members of an earlier daemon's are in, and everyone's.
-func (s *slots) adopt(members *ebpf.Map, everyone uint32) error {
-	s.taken, s.by = map[uint32][sha256.Size]byte{}, map[[sha256.Size]byte]uint32{}
-	s.taken[everyone] = [sha256.Size]byte{}
-	var id uint64
-	var m enforceMember
-	it := members.Iterate()
-	for it.Next(&id, &m) {
-		s.taken[m.Set] = [sha256.Size]byte{}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("read who has which rules: %w", err)
+// filled is what is in a place: the zero value where an earlier daemon filled it.
+type filled struct {
+	digest [sha256.Size]byte
+	ruled  deviceRulings
+}
+
+var errNoRoom = errors.New("no room for another set of rules")
+
+// adopt marks the places in which an earlier daemon left something, by whomever it
+// is used.
+func (s *slots) adopt(arrays ...*ebpf.Map) error {
+	s.taken, s.by = map[uint32]filled{}, map[[sha256.Size]byte]uint32{}
+	for _, array := range arrays {
+		for slot := uint32(enforceRuleSetSET_FIRST); slot < array.MaxEntries(); slot++ {
+			var id uint32
+			err := array.Lookup(slot, &id)
+			if errors.Is(err, ebpf.ErrKeyNotExist) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read where rules are: %w", err)
+			}
+			s.taken[slot] = filled{}
+		}
 	}
 	return nil
 }
 
 // find gives the place of a table: one that has it already, or a free one.
-func (s *slots) find(d [sha256.Size]byte, limit uint32) (slot uint32, filled bool, err error) {
+func (s *slots) find(d [sha256.Size]byte, limit uint32) (slot uint32, there bool, err error) {
 	if slot, ok := s.by[d]; ok {
 		return slot, true, nil
 	}
@@ -41,24 +55,41 @@ func (s *slots) find(d [sha256.Size]byte, limit uint32) (slot uint32, filled boo
 			return slot, false, nil
 		}
 	}
-	return 0, false, fmt.Errorf("no room for another set of rules: all %d are in use", limit)
+	return 0, false, fmt.Errorf("%w: all %d are in use", errNoRoom, limit)
 }
 
-func (s *slots) take(slot uint32, d [sha256.Size]byte) {
-	s.taken[slot], s.by[d] = d, slot
+func (s *slots) take(slot uint32, f filled) {
+	s.taken[slot], s.by[f.digest] = f, slot
 }
 
-// release empties the places that nobody is in any more.
-func (s *slots) release(used map[uint32]bool, arrays ...*ebpf.Map) error {
-	var left []uint32
+// left are the places that the last plan does not want.
+func (s *slots) left() map[uint32]bool {
+	left := map[uint32]bool{}
 	for slot := range s.taken {
-		if !used[slot] && slot >= uint32(enforceRuleSetSET_FIRST) {
-			left = append(left, slot)
+		if !s.wanted[slot] {
+			left[slot] = true
 		}
 	}
+	return left
+}
+
+// doubt takes a place whose contents are about to change: until they are known it is
+// nobody's.
+func (s *slots) doubt(slot uint32) {
+	delete(s.by, s.taken[slot].digest)
+	s.taken[slot] = filled{}
+}
+
+// empty takes tables out of places that nobody is in any more. Where it fails all of
+// them stay taken.
+func (s *slots) empty(places map[uint32]bool, arrays ...*ebpf.Map) error {
+	all := slices.Collect(maps.Keys(places))
+	for _, slot := range all {
+		s.doubt(slot)
+	}
 	n := len(arrays)
-	err := sideBySide(n*len(left), func(i int) error {
-		slot := left[i/n]
+	err := sideBySide(n*len(all), func(i int) error {
+		slot := all[i/n]
 		if err := arrays[i%n].Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("empty the set of rules %d: %w", slot, err)
 		}
@@ -67,13 +98,12 @@ func (s *slots) release(used map[uint32]bool, arrays ...*ebpf.Map) error {
 	if err != nil {
 		return err
 	}
-	for _, slot := range left {
-		delete(s.by, s.taken[slot])
+	for _, slot := range all {
 		delete(s.taken, slot)
 	}
 	return nil
 }
 
 func (s *slots) copy() *slots {
-	return &slots{maps.Clone(s.taken), maps.Clone(s.by)}
+	return &slots{taken: maps.Clone(s.taken), by: maps.Clone(s.by)}
 }
