@@ -27,6 +27,9 @@ type Kernel interface {
 	// Devices sees to network devices that came since; it is called every second, and
 	// when there are new ones.
 	Devices() (kernel.Devices, error)
+	// Tidy takes out what earlier plans left, which Apply leaves to it; it is called
+	// every second.
+	Tidy() error
 	// Off takes everything out.
 	Off() error
 	// Close gives up this process's hold, and leaves everything in.

@@ -156,6 +156,9 @@ func (m *Manager) tick() {
 		m.kernel.Alive()
 		m.collect()
 		m.look()
+		if err := m.kernel.Tidy(); err != nil {
+			m.cfg.Logger.Warn("rules of earlier plans are still in the kernel", "error", err)
+		}
 	}
 	m.mu.Unlock()
 	m.limits()

@@ -27,7 +27,10 @@ type fakeKernel struct {
 	opened   bool
 	nameless bool // it holds no rules of names
 	tables   kernel.Tables
-	looks    int // at devices
+	looks    int   // at devices
+	old      int   // plans that left something
+	untidy   error // why that stays
+	tries    int   // to take it out
 }
 
 func (k *fakeKernel) open() (Kernel, error) { k.opened = true; return k, nil }
@@ -35,6 +38,9 @@ func (k *fakeKernel) open() (Kernel, error) { k.opened = true; return k, nil }
 func (k *fakeKernel) Apply(p *kernel.Plan) (kernel.Report, error) {
 	if k.refuse != nil {
 		return kernel.Report{}, k.refuse
+	}
+	if k.plan != nil {
+		k.old++
 	}
 	k.plan = p
 	k.applies++
@@ -62,6 +68,15 @@ func (k *fakeKernel) Tables() (kernel.Tables, error) { return k.tables, nil }
 func (k *fakeKernel) Devices() (kernel.Devices, error) {
 	k.looks++
 	return kernel.Devices{Namespaces: 1, Devices: 2, Cables: 3, Early: 4, Uncovered: []string{"ppp0"}}, nil
+}
+
+func (k *fakeKernel) Tidy() error {
+	k.tries++
+	if k.untidy != nil {
+		return k.untidy
+	}
+	k.old = 0
+	return nil
 }
 
 func (k *fakeKernel) Off() error   { k.plan = nil; return nil }

@@ -82,3 +82,26 @@ func TestHomelessCgroupsAreTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// What earlier plans left is taken out when nobody waits for a plan, and again where
+// that failed.
+func TestEarlierPlansAreTidiedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		defer w.stop()
+		w.audit(webPolicy)
+		w.kernel.untidy = errors.New("no memory")
+		w.host.live = w.host.live[:1]
+		w.host.changed()
+		time.Sleep(3 * beat)
+		if w.kernel.old != 1 || w.kernel.tries < 2 {
+			t.Errorf("%d plans left something, after %d tries", w.kernel.old, w.kernel.tries)
+		}
+		w.kernel.untidy = nil
+		time.Sleep(2 * beat)
+		if w.kernel.old != 0 {
+			t.Error("what an earlier plan left is still there")
+		}
+	})
+}
