@@ -4,7 +4,6 @@ import (
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -13,16 +12,15 @@ import (
 
 // parts are the messages that nearly every flow is made of, in one piece of memory.
 type parts struct {
-	flow       flowpb.Flow
-	time       timestamppb.Timestamp
-	reply      wrapperspb.BoolValue
-	ip         flowpb.IP
-	extensions anypb.Any
-	event      flowpb.CiliumEventType
-	l4         flowpb.Layer4
-	tcp        flowpb.Layer4_TCP
-	header     flowpb.TCP
-	flags      flowpb.TCPFlags
+	flow   flowpb.Flow
+	time   timestamppb.Timestamp
+	reply  wrapperspb.BoolValue
+	ip     flowpb.IP
+	event  flowpb.CiliumEventType
+	l4     flowpb.Layer4
+	tcp    flowpb.Layer4_TCP
+	header flowpb.TCP
+	flags  flowpb.TCPFlags
 }
 
 // exchangeParts are those that an HTTP exchange has besides.
@@ -32,16 +30,6 @@ type exchangeParts struct {
 	record flowpb.HTTP
 	trace  flowpb.TraceContext
 	parent flowpb.TraceParent
-}
-
-// Briefly is Flow and Extend for who writes the flow down at once: it is good until
-// the Converter's next call, and must not be changed.
-func (c *Converter) Briefly(r *flow.Record) *flowpb.Flow {
-	out := c.Lend(r)
-	x := &c.lent.extensions
-	x.TypeUrl, x.Value = structURL, c.extensions(x.Value[:0], false, r)
-	out.Extensions = x
-	return out
 }
 
 // Lend is Flow for who is done with the flow before the Converter's next call, and

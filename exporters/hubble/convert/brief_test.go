@@ -17,13 +17,12 @@ import (
 )
 
 // What is lent is what is given, record after record.
-func TestBriefly(t *testing.T) {
+func TestLend(t *testing.T) {
 	c := convert.New("node-1", "1.2.3")
 	rapid.Check(t, func(t *rapid.T) {
 		r := recordtest.Any().Draw(t, "record")
 		want := c.Flow(&r)
-		c.Extend(want, &r)
-		if got := c.Briefly(&r); !proto.Equal(got, want) {
+		if got := c.Lend(&r); !proto.Equal(got, want) {
 			t.Fatalf("got %v\nwant %v", got, want)
 		}
 	})

@@ -25,7 +25,7 @@ type Converter struct {
 
 	naming    hash.Hash // of the record that gets its UUID
 	extending object    // of the extensions that are being written
-	lending   bool      // Briefly is at work
+	lending   bool      // Lend is at work
 	lent      parts
 	exchange  exchangeParts // lent too
 }
