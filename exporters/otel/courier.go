@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -42,8 +43,8 @@ func newCourier(s *signal, e *Endpoint, agent string, log *slog.Logger) *courier
 
 // deliver sends a message of n spans, points or records. It returns when the
 // receiver took it or refused it for good, or when sending ends. Once ctx ends it
-// hurries.
-func (c *courier) deliver(ctx, sending context.Context, message proto.Message, n uint64) {
+// hurries. The message stays the caller's.
+func (c *courier) deliver(ctx, sending context.Context, message mem.Buffer, n uint64) {
 	for attempt := 0; ; attempt++ {
 		if sending.Err() != nil {
 			c.stopped.Add(n)
@@ -68,7 +69,7 @@ func (c *courier) deliver(ctx, sending context.Context, message proto.Message, n
 	}
 }
 
-func (c *courier) try(sending context.Context, message, answer proto.Message) *failure {
+func (c *courier) try(sending context.Context, message mem.Buffer, answer proto.Message) *failure {
 	ctx, cancel := context.WithTimeout(sending, c.timeout)
 	defer cancel()
 	f := c.transport.send(ctx, message, answer)

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -43,7 +41,6 @@ type Config struct {
 // are safe for concurrent use, but for Consume, which is one goroutine's.
 type Exporter struct {
 	cfg       Config
-	scope     *commonpb.InstrumentationScope
 	resources resources
 	sampler   sampler
 	servings  *servings
@@ -53,8 +50,9 @@ type Exporter struct {
 	records *line[flow.Record] //
 	metrics *courier           //
 
-	mu     sync.Mutex // guards folder
+	mu     sync.Mutex // guards folder and points
 	folder *folder
+	points *parcel
 	unsaid atomic.Uint64
 }
 
@@ -63,12 +61,12 @@ type Exporter struct {
 func New(cfg Config) (*Exporter, error) {
 	cfg = cfg.withDefaults()
 	e := &Exporter{
-		cfg: cfg, scope: &commonpb.InstrumentationScope{Name: "weir", Version: clean(cfg.Version)},
+		cfg:       cfg,
 		resources: resources{node: cfg.Node, version: cfg.Version, service: cfg.Service},
 		servings:  newServings(), rest: newRest(), folder: newFolder(),
 	}
 	for _, a := range cfg.Attributes {
-		e.resources.extra = append(e.resources.extra, attribute{a[0], a[1]})
+		e.resources.extra = append(e.resources.extra, attribute{a[0], text(a[1])})
 	}
 	var err error
 	if e.sampler, err = newSampler(cfg.Sampler, cfg.SamplerArg); err != nil {
@@ -76,20 +74,21 @@ func New(cfg Config) (*Exporter, error) {
 	}
 	if cfg.Traces != nil {
 		e.spans = &line[told]{
-			limits: cfg.Spans, queue: make(chan told, cfg.Spans.Queue), message: e.spanBatch,
+			limits: cfg.Spans, queue: make(chan told, cfg.Spans.Queue), write: e.writeSpans, parcel: newParcel(&e.resources),
 			weigh: func(t *told) uint64 { return uint64(t.spans()) }, ripe: func(t *told) time.Time { return t.ripe },
 		}
 		e.spans.courier = e.courier(&traceSignal, cfg.Traces)
 	}
 	if cfg.Logs != nil {
 		e.records = &line[flow.Record]{
-			limits: cfg.Records, queue: make(chan flow.Record, cfg.Records.Queue), message: e.logBatch,
+			limits: cfg.Records, queue: make(chan flow.Record, cfg.Records.Queue), write: writeRecord, parcel: newParcel(&e.resources),
 			weigh: func(*flow.Record) uint64 { return 1 },
 		}
 		e.records.courier = e.courier(&logSignal, cfg.Logs)
 	}
 	if cfg.Metrics != nil {
 		e.metrics = e.courier(&metricSignal, cfg.Metrics)
+		e.points = newParcel(&e.resources)
 	}
 	return e, nil
 }

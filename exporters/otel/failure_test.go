@@ -21,6 +21,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -119,7 +120,7 @@ func TestHTTPAnswers(t *testing.T) {
 			}, nil)
 			h := newHTTP(&Endpoint{URL: url, Headers: map[string]string{"authorization": "secret"}, TLS: &tls.Config{}}, "weir/test")
 			defer h.close()
-			f := h.send(t.Context(), &spb.Status{}, traceSignal.answer())
+			f := h.send(t.Context(), mem.SliceBuffer("what is sent"), traceSignal.answer())
 			switch {
 			case tc.says == "" && f != nil, tc.says != "" && f == nil:
 				t.Errorf("%v, want %q", f, tc.says)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -133,6 +135,23 @@ func queued[T any](l *line[T]) (out []T) {
 		default:
 			return out
 		}
+	}
+}
+
+// packed is a message of what waits in a line.
+func packed[T any](l *line[T]) mem.Buffer {
+	for _, item := range queued(l) {
+		l.write(l.parcel, &item)
+	}
+	return l.parcel.message()
+}
+
+// read decodes what is sent, as whoever gets it does, and frees it.
+func read(t *testing.T, message mem.Buffer, into proto.Message) {
+	t.Helper()
+	defer message.Free()
+	if err := proto.Unmarshal(message.ReadOnlyData(), into); err != nil {
+		t.Fatalf("what is sent must be good protobuf: %v", err)
 	}
 }
 

@@ -60,14 +60,18 @@ func TestMessages(t *testing.T) {
 func recordMessage(t *testing.T, e *Exporter, records ...flow.Record) *logcollectorpb.ExportLogsServiceRequest {
 	t.Helper()
 	consume(t, e, records...)
-	return e.logBatch(queued(e.records)).(*logcollectorpb.ExportLogsServiceRequest)
+	m := &logcollectorpb.ExportLogsServiceRequest{}
+	read(t, packed(e.records), m)
+	return m
 }
 
 // spanMessage is what is sent of exchanges.
 func spanMessage(t *testing.T, e *Exporter, records ...flow.Record) *tracecollectorpb.ExportTraceServiceRequest {
 	t.Helper()
 	consume(t, e, records...)
-	return e.spanBatch(queued(e.spans)).(*tracecollectorpb.ExportTraceServiceRequest)
+	m := &tracecollectorpb.ExportTraceServiceRequest{}
+	read(t, packed(e.spans), m)
+	return m
 }
 
 // pointMessage is the second of two exports of the same series, which began at
@@ -105,7 +109,9 @@ func pointMessage(t *testing.T, cfg Config, flows, exchanges []flow.Record) *met
 	if len(messages) != 1 {
 		t.Fatalf("%d messages, want 1", len(messages))
 	}
-	return messages[0].message.(*metriccollectorpb.ExportMetricsServiceRequest)
+	m := &metriccollectorpb.ExportMetricsServiceRequest{}
+	read(t, messages[0].message, m)
+	return m
 }
 
 // nasty is text that is no UTF-8, and text that does things to terminals.

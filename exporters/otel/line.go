@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // Limits bound a signal's queue, as OpenTelemetry's batch processors have them.
@@ -21,9 +19,10 @@ type line[T any] struct {
 	limits  Limits
 	queue   chan T
 	full    atomic.Uint64
-	weigh   func(*T) uint64         // in the signal's unit
-	ripe    func(*T) time.Time      // before which it had better wait, where the queue has room
-	message func([]T) proto.Message // of a batch
+	weigh   func(*T) uint64    // in the signal's unit
+	ripe    func(*T) time.Time // before which it had better wait, where the queue has room
+	write   func(*parcel, *T)  // makes items of it
+	parcel  *parcel
 	courier *courier
 }
 
@@ -40,35 +39,36 @@ func (l *line[T]) put(item T) bool {
 
 // run sends what is put until ctx ends, then the rest until sending does.
 func (l *line[T]) run(ctx, sending context.Context) {
-	batch := make([]T, 0, l.limits.Batch)
-	for l.gather(ctx, &batch) {
-		var n uint64
-		for i := range batch {
-			n += l.weigh(&batch[i])
+	for {
+		n := l.gather(ctx)
+		if n == 0 {
+			return
 		}
-		l.courier.deliver(ctx, sending, l.message(batch), n)
-		clear(batch)
-		batch = batch[:0]
+		message := l.parcel.message()
+		l.courier.deliver(ctx, sending, message, n)
+		message.Free()
 	}
 }
 
-// gather fills a batch. It returns false when ctx has ended and nothing is left.
-func (l *line[T]) gather(ctx context.Context, batch *[]T) bool {
+// gather fills the parcel, and weighs what is in it: nothing when ctx has ended and
+// nothing is left.
+func (l *line[T]) gather(ctx context.Context) (weight uint64) {
 	var deadline <-chan time.Time
-	for len(*batch) < l.limits.Batch {
+	for n := 0; n < l.limits.Batch && !l.parcel.full(); n++ {
 		item, ok := l.next(ctx, deadline)
 		if !ok {
-			return len(*batch) > 0
+			return weight
 		}
 		l.ripen(ctx, &item)
-		*batch = append(*batch, item)
+		l.write(l.parcel, &item)
+		weight += l.weigh(&item)
 		if deadline == nil {
 			t := time.NewTimer(l.limits.Delay)
 			defer t.Stop()
 			deadline = t.C
 		}
 	}
-	return true
+	return weight
 }
 
 // next takes an item. There is none when the deadline has come, or when ctx has

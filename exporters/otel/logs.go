@@ -3,10 +3,7 @@ package otel
 import (
 	"net/netip"
 
-	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logpb "go.opentelemetry.io/proto/otlp/logs/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -24,56 +21,66 @@ func logged(r *flow.Record) bool {
 	return r.Kind == flow.RecordStart || r.Kind == flow.RecordEnd || r.Kind == flow.RecordVerdict && r.Judged != nil
 }
 
-// logBatch makes OTLP of flow records: a resource for each workload, the client's
-// where it is of this host, else the server's.
-func (e *Exporter) logBatch(batch []flow.Record) proto.Message {
-	req := &logcollectorpb.ExportLogsServiceRequest{}
-	of := map[*flow.Workload]*logpb.ScopeLogs{}
-	for i := range batch {
-		f := &batch[i].Flow
-		w := f.Client.Workload
-		if w == nil || !f.Client.Seen && f.Server.Seen {
-			w = f.Server.Workload
-		}
-		group := of[w]
-		if group == nil {
-			group = &logpb.ScopeLogs{Scope: e.scope, SchemaUrl: schemaURL}
-			of[w] = group
-			req.ResourceLogs = append(req.ResourceLogs, &logpb.ResourceLogs{
-				Resource: e.resources.of(w), ScopeLogs: []*logpb.ScopeLogs{group}, SchemaUrl: schemaURL,
-			})
-		}
-		group.LogRecords = append(group.LogRecords, logRecord(&batch[i]))
+// Fields of OTLP's LogRecord.
+const (
+	recordTime         field = 1
+	recordSeverity     field = 2
+	recordSeverityText field = 3
+	recordBody         field = 5
+	recordAttributes   field = 6
+	recordObserved     field = 11
+	recordEvent        field = 12
+)
+
+// writeRecord makes a log record of a flow record, of the client's workload where it
+// is of this host, else of the server's.
+func writeRecord(p *parcel, r *flow.Record) {
+	f := &r.Flow
+	client, server := p.of(f.Client.Workload), p.of(f.Server.Workload)
+	of := client
+	if f.Client.Workload == nil || !f.Client.Seen && f.Server.Seen {
+		of = server
 	}
-	return req
+	begin := p.begin()
+	p.fixed64(recordTime, uint64(max(r.Time, 0)))
+	if r.Verdict == flow.VerdictDropped || r.Verdict == flow.VerdictError || f.End.Failed() {
+		p.varint(recordSeverity, uint64(logpb.SeverityNumber_SEVERITY_NUMBER_WARN))
+		p.text(recordSeverityText, "WARN")
+	} else {
+		p.varint(recordSeverity, uint64(logpb.SeverityNumber_SEVERITY_NUMBER_INFO))
+		p.text(recordSeverityText, "INFO")
+	}
+	body := p.open(recordBody)
+	p.text(stringField, clean(sentence(r)))
+	p.close(body)
+	a := recordWriter{&p.wire}
+	a.flow(r, client, server)
+	if r.Judged != nil {
+		a.judged(r.Judged)
+	}
+	p.fixed64(recordObserved, uint64(max(r.Time, 0)))
+	p.text(recordEvent, eventName(r.Kind))
+	p.end(of, begin)
 }
 
-func logRecord(r *flow.Record) *logpb.LogRecord {
-	f := &r.Flow
-	rec := &logpb.LogRecord{
-		TimeUnixNano: uint64(max(r.Time, 0)), ObservedTimeUnixNano: uint64(max(r.Time, 0)),
-		SeverityNumber: logpb.SeverityNumber_SEVERITY_NUMBER_INFO, SeverityText: "INFO", EventName: eventStart,
-	}
-	switch r.Kind {
+func eventName(k flow.RecordKind) string {
+	switch k {
 	case flow.RecordEnd:
-		rec.EventName = eventEnd
+		return eventEnd
 	case flow.RecordVerdict:
-		rec.EventName = eventVerdict
+		return eventVerdict
 	}
-	if r.Verdict == flow.VerdictDropped || r.Verdict == flow.VerdictError || f.End.Failed() {
-		rec.SeverityNumber, rec.SeverityText = logpb.SeverityNumber_SEVERITY_NUMBER_WARN, "WARN"
-	}
-	a, body := flowAttributes(r), sentence(f)
-	if j := r.Judged; j != nil {
-		a.judged(j)
-		body += " " + opinion(j)
-	}
-	rec.Attributes, rec.Body = a, text(body)
-	return rec
+	return eventStart
 }
+
+// recordWriter writes the attributes of a log record.
+type recordWriter struct{ wire *wire }
+
+func (a recordWriter) put(key string, v value) { a.wire.attribute(recordAttributes, key, v) }
+func (a recordWriter) text(key, s string)      { a.put(key, text(s)) }
 
 // judged adds what only a verdict has.
-func (a *attributes) judged(j *flow.Judged) {
+func (a recordWriter) judged(j *flow.Judged) {
 	a.text(keyDirection, directionName(j))
 	a.text(keyPolicy, j.PolicyNames())
 	a.text(keyRule, j.Rule)
@@ -100,10 +107,14 @@ func opinion(j *flow.Judged) string {
 }
 
 // sentence is what a person reads first: TCP web -> db:5432 closed.
-func sentence(f *flow.Flow) string {
+func sentence(r *flow.Record) string {
+	f := &r.Flow
 	s := f.Protocol.String() + " " + endName(&f.Client, false) + " -> " + endName(&f.Server, f.Protocol.HasPorts())
 	if end := f.End.String(); end != "" {
 		s += " " + end
+	}
+	if j := r.Judged; j != nil {
+		s += " " + opinion(j)
 	}
 	return s
 }
@@ -122,20 +133,20 @@ func endName(e *flow.Endpoint, withPort bool) string {
 	return name
 }
 
-// flowAttributes are those of OpenTelemetry's registry "source" and "destination",
-// and of weir's own names.
-func flowAttributes(r *flow.Record) (a attributes) {
+// flow writes those of OpenTelemetry's registry "source" and "destination", and of
+// weir's own names.
+func (a recordWriter) flow(r *flow.Record, client, server *party) {
 	f := &r.Flow
-	names := bothNames(f.Client.Workload, f.Server.Workload)
 	a.text(keyNetTransport, f.Protocol.String())
 	a.put(keyNetType, networkType(firstAddr(f.Client.Addr, f.Server.Addr)))
 	a.put(keySourceAddress, address(f.Client.Addr))
 	a.put(keySourcePort, port(f.Client.Addr))
 	a.put(keyDestAddress, address(f.Server.Addr))
 	a.put(keyDestPort, port(f.Server.Addr))
-	for i, key := range between {
-		a.text(key, names[i])
-	}
+	a.text(keySource, client.name)
+	a.text(keySourceNS, client.namespace)
+	a.text(keyDest, server.name)
+	a.text(keyDestNS, server.namespace)
 	if len(f.Server.Names) > 0 {
 		a.text(keyServerAddress, f.Server.Names[0])
 	}
@@ -156,7 +167,6 @@ func flowAttributes(r *flow.Record) (a attributes) {
 	a.text(keyReason, f.DropReason)
 	a.put(keyProcessPID, some(uint64(f.Client.PID)))
 	a.text(keyProcessCommand, f.Client.Comm.String())
-	return a
 }
 
 func firstAddr(list ...netip.AddrPort) netip.Addr {
@@ -174,12 +184,4 @@ func duration(f *flow.Flow) int64 {
 		return 0
 	}
 	return f.Ended - f.Start
-}
-
-// seconds is nil for what was not measured.
-func seconds(ns int64) *commonpb.AnyValue {
-	if ns <= 0 {
-		return nil
-	}
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_DoubleValue{DoubleValue: float64(ns) / 1e9}}
 }

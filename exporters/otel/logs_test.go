@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	logpb "go.opentelemetry.io/proto/otlp/logs/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -21,12 +21,7 @@ type written struct {
 
 func recordsOf(t *testing.T, e *Exporter, records ...flow.Record) (out []written) {
 	t.Helper()
-	consume(t, e, records...)
-	message := e.logBatch(queued(e.records))
-	if _, err := proto.Marshal(message); err != nil {
-		t.Fatalf("what is sent must be good protobuf: %v", err)
-	}
-	for _, r := range message.(*logcollectorpb.ExportLogsServiceRequest).ResourceLogs {
+	for _, r := range recordMessage(t, e, records...).ResourceLogs {
 		for _, rec := range r.ScopeLogs[0].LogRecords {
 			out = append(out, written{rec, plainly(r.Resource.Attributes)[keyServiceName]})
 		}
@@ -124,8 +119,8 @@ func TestRecordOf(t *testing.T) {
 }
 
 func TestResources(t *testing.T) {
-	r := resources{node: "host-1", version: "1.0", service: "weir", extra: []attribute{
-		{"deployment.environment.name", "prod"}, {"service.namespace", "ops"}, {keyContainerID, "forged"}, {keyHostName, "named"},
+	r := resources{node: "host-1", version: "1.0", service: "weir", extra: resource{
+		{"deployment.environment.name", text("prod")}, {"service.namespace", text("ops")}, {keyContainerID, text("forged")}, {keyHostName, text("named")},
 	}}
 	pod := &flow.Workload{
 		CgroupID: 5, Cgroup: "/kubepods/x", Runtime: flow.RuntimeContainerd, Container: "c0ffee", Name: "api-7d9-x", Namespace: "prod", Image: "api@sha256:abc",
@@ -138,31 +133,35 @@ func TestResources(t *testing.T) {
 	unit := &flow.Workload{CgroupID: 6, Cgroup: "/system.slice/ssh.service", Runtime: flow.RuntimeSystemd, Name: "ssh.service", Owner: flow.Owner{Kind: "Unit", Name: "ssh.service"}}
 	every := map[string]any{"deployment.environment.name": "prod", keyHostName: "named", keyDistroName: "weir", keyDistroVersion: "1.0"}
 	for name, tc := range map[string]struct {
-		got  attributes
+		got  resource
 		want map[string]any
 	}{
-		"a pod": {r.of(pod).Attributes, map[string]any{
+		"a pod": {r.of(pod), map[string]any{
 			keyServiceName: "api-service", keyServiceNamespace: "prod", keyServiceInstance: "c0ffee", keyServiceVersion: "3", keyContainerID: "c0ffee",
 			keyContainerName: "main", keyContainerRuntime: "containerd", keyContainerImage: "api", keyK8sPod: "api-7d9-x", keyK8sPodUID: "u-1",
 			keyK8sNamespace: "prod", keyK8sContainer: "main", "k8s.deployment.name": "api", keyProcessCgroup: "/kubepods/x",
 		}},
-		"a Compose service": {r.of(front).Attributes, map[string]any{
+		"a Compose service": {r.of(front), map[string]any{
 			keyServiceName: "front", keyServiceNamespace: "shop", keyServiceInstance: "front0123456789abcdef", keyContainerID: "front0123456789abcdef",
 			keyContainerName: "front-1", keyContainerRuntime: "docker", keyContainerImage: "registry:5000/shop/front", keyContainerTags: []any{"1.2"},
 			keyProcessCgroup: "/system.slice/docker-front.scope",
 		}},
-		"a unit": {r.of(unit).Attributes, map[string]any{
+		"a unit": {r.of(unit), map[string]any{
 			keyServiceName: "ssh.service", keyServiceInstance: "ssh.service", keyProcessCgroup: "/system.slice/ssh.service", keyContainerID: "forged",
 		}},
-		"nobody": {r.of(nil).Attributes, map[string]any{keyServiceName: "unknown_service", keyContainerID: "forged"}},
-		"weir": {r.own().Attributes, map[string]any{
+		"nobody": {r.of(nil), map[string]any{keyServiceName: "unknown_service", keyContainerID: "forged"}},
+		"weir": {r.own(), map[string]any{
 			keyServiceName: "weir", keyServiceInstance: "host-1", keyServiceVersion: "1.0", keyServiceNamespace: "ops", keyContainerID: "forged",
 		}},
 	} {
 		for k, v := range every {
 			tc.want[k] = v
 		}
-		if got := plainly(tc.got); !reflect.DeepEqual(got, tc.want) || len(got) != len(tc.got) {
+		var read resourcepb.Resource
+		if err := proto.Unmarshal(tc.got.field()[headroom:], &read); err != nil {
+			t.Fatal(err)
+		}
+		if got := plainly(read.Attributes); !reflect.DeepEqual(got, tc.want) || len(got) != len(read.Attributes) {
 			t.Errorf("%s:\n%v\nwant\n%v", name, got, tc.want)
 		}
 	}

@@ -2,14 +2,13 @@ package otel
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"time"
 
-	metriccollectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/collector/l7"
@@ -23,62 +22,48 @@ const maxPoints = 1000
 
 // explicitBounds are the buckets that OpenTelemetry advises for durations, in
 // seconds.
-var explicitBounds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+var explicitBounds = [...]float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 // metricMessage is an export of n points.
 type metricMessage struct {
-	message proto.Message
+	message mem.Buffer
 	n       uint64
 }
 
 // collect makes messages of the series as they are now. With delta temporality
 // they begin anew.
 func (e *Exporter) collect(s *store, now time.Time) (out []metricMessage) {
-	req, n := &metriccollectorpb.ExportMetricsServiceRequest{}, 0
-	flush := func() {
-		if n > 0 {
-			out = append(out, metricMessage{req, uint64(n)})
-		}
-		req, n = &metriccollectorpb.ExportMetricsServiceRequest{}, 0
-	}
+	p, t, explicit := e.points, e.cfg.Temporality, e.cfg.ExplicitBuckets
 	keys := make([]seriesKey, 0, len(s.all))
-	for k := range s.all {
-		keys = append(keys, k)
+	for k, x := range s.all {
+		if x.tells(k.metric, t) {
+			keys = append(keys, k)
+		}
 	}
 	slices.SortFunc(keys, seriesKey.compare)
-	var scope *metricpb.ScopeMetrics
-	var m *metricpb.Metric
-	var workload uint64 // that scope is of
-	for _, k := range keys {
-		x := s.all[k]
-		if !x.tells(k.metric, e.cfg.Temporality) {
-			continue
-		}
-		if n == maxPoints {
-			flush()
-		}
-		if n == 0 || k.workload != workload {
-			workload, m = k.workload, nil
-			scope = &metricpb.ScopeMetrics{Scope: e.scope, SchemaUrl: schemaURL}
-			of := e.resources.own()
-			if k.workload != 0 {
-				of = e.resources.of(s.workloads[k.workload])
+	for len(keys) > 0 {
+		n := 0 // points
+		for len(keys) > 0 && n < maxPoints && !p.full() {
+			first := keys[0]
+			of := p.own
+			if first.workload != 0 {
+				of = p.of(s.workloads[first.workload])
 			}
-			req.ResourceMetrics = append(req.ResourceMetrics, &metricpb.ResourceMetrics{
-				Resource: of, ScopeMetrics: []*metricpb.ScopeMetrics{scope}, SchemaUrl: schemaURL,
-			})
+			begin := p.begin()
+			data := metrics[first.metric].begin(&p.wire, t, explicit)
+			for len(keys) > 0 && n < maxPoints && !p.full() && keys[0].metric == first.metric && keys[0].workload == first.workload {
+				x := s.all[keys[0]]
+				x.write(&p.wire, &keys[0], now, t, explicit)
+				if t == Delta {
+					x.restart(now)
+				}
+				keys, n = keys[1:], n+1
+			}
+			p.close(data)
+			p.end(of, begin)
 		}
-		if row := &metrics[k.metric]; m == nil || m.Name != row.name {
-			m = row.empty(e.cfg.Temporality, e.cfg.ExplicitBuckets)
-			scope.Metrics = append(scope.Metrics, m)
-		}
-		x.appendTo(m, k, now)
-		n++
-		if e.cfg.Temporality == Delta {
-			x.restart(now)
-		}
+		out = append(out, metricMessage{p.message(), uint64(n)})
 	}
-	flush()
 	return out
 }
 
@@ -93,102 +78,159 @@ func (x *series) restart(now time.Time) {
 	x.latencies.Reset()
 }
 
-// empty is a metric without points.
-func (row *metric) empty(t Temporality, explicit bool) *metricpb.Metric {
-	m := &metricpb.Metric{Name: row.name, Unit: row.unit, Description: row.help}
+// Fields of OTLP's Metric, and of what holds its points.
+const (
+	metricName     field = 1
+	metricHelp     field = 2
+	metricUnit     field = 3
+	gaugeField     field = 5
+	sumField       field = 7
+	histogramField field = 9
+	expField       field = 10
+
+	pointsField      field = 1
+	temporalityField field = 2
+	monotonicField   field = 3
+)
+
+// begin writes all of a metric but its points, which are what is written next. It
+// gives what end is to be told.
+func (row *metric) begin(w *wire, t Temporality, explicit bool) (data int) {
+	w.text(metricName, row.name)
+	w.text(metricHelp, row.help)
+	w.text(metricUnit, row.unit)
 	switch {
-	case row.kind == counter:
-		m.Data = &metricpb.Metric_Sum{Sum: &metricpb.Sum{AggregationTemporality: t, IsMonotonic: true}}
 	case row.kind == gauge:
-		m.Data = &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{}}
+		return w.open(gaugeField)
+	case row.kind == counter:
+		data = w.open(sumField)
+		w.varint(monotonicField, 1)
 	case explicit:
-		m.Data = &metricpb.Metric_Histogram{Histogram: &metricpb.Histogram{AggregationTemporality: t}}
+		data = w.open(histogramField)
 	default:
-		m.Data = &metricpb.Metric_ExponentialHistogram{ExponentialHistogram: &metricpb.ExponentialHistogram{AggregationTemporality: t}}
+		data = w.open(expField)
 	}
-	return m
+	w.varint(temporalityField, uint64(t))
+	return data
 }
 
-// appendTo adds the series' point to its metric.
-func (x *series) appendTo(m *metricpb.Metric, k seriesKey, now time.Time) {
-	attrs := k.attributes()
-	start, at := uint64(x.start.UnixNano()), uint64(now.UnixNano())
-	switch d := m.Data.(type) {
-	case *metricpb.Metric_Sum:
+// Fields of OTLP's NumberDataPoint, HistogramDataPoint and
+// ExponentialHistogramDataPoint.
+const (
+	pointStart field = 2
+	pointTime  field = 3
+	pointCount field = 4
+	pointSum   field = 5
+
+	numberValue      field = 6
+	numberAttributes field = 7
+
+	histogramCounts     field = 6
+	histogramBounds     field = 7
+	histogramAttributes field = 9
+
+	expAttributes     field = 1
+	expScale          field = 6
+	expZeros          field = 7
+	expPositive       field = 8
+	expZeroThreshold  field = 14
+	expPositiveOffset field = 1
+	expPositiveCounts field = 2
+)
+
+// write writes the series' point.
+func (x *series) write(w *wire, k *seriesKey, now time.Time, t Temporality, explicit bool) {
+	begin := w.open(pointsField)
+	kind := metrics[k.metric].kind
+	if kind != gauge {
+		w.fixed64(pointStart, uint64(x.start.UnixNano()))
+	}
+	w.fixed64(pointTime, uint64(now.UnixNano()))
+	switch {
+	case kind != histogram:
 		n := x.value
-		if d.Sum.AggregationTemporality == Delta {
+		if kind == counter && t == Delta {
 			n -= x.sent
 		}
-		d.Sum.DataPoints = append(d.Sum.DataPoints, &metricpb.NumberDataPoint{
-			Attributes: attrs, StartTimeUnixNano: start, TimeUnixNano: at, Value: &metricpb.NumberDataPoint_AsInt{AsInt: int64(n)},
-		})
-	case *metricpb.Metric_Gauge:
-		d.Gauge.DataPoints = append(d.Gauge.DataPoints, &metricpb.NumberDataPoint{
-			Attributes: attrs, TimeUnixNano: at, Value: &metricpb.NumberDataPoint_AsInt{AsInt: int64(x.value)},
-		})
-	case *metricpb.Metric_Histogram:
-		p := explicitPoint(&x.latencies)
-		p.Attributes, p.StartTimeUnixNano, p.TimeUnixNano = attrs, start, at
-		d.Histogram.DataPoints = append(d.Histogram.DataPoints, p)
-	case *metricpb.Metric_ExponentialHistogram:
-		p := exponentialPoint(&x.latencies)
-		p.Attributes, p.StartTimeUnixNano, p.TimeUnixNano = attrs, start, at
-		d.ExponentialHistogram.DataPoints = append(d.ExponentialHistogram.DataPoints, p)
+		w.always64(numberValue, n)
+		k.attributes(w, numberAttributes)
+	case explicit:
+		explicitPoint(w, &x.latencies)
+		k.attributes(w, histogramAttributes)
+	default:
+		exponentialPoint(w, &x.latencies)
+		k.attributes(w, expAttributes)
 	}
+	w.close(begin)
 }
 
 // exponentialPoint has the tallies' buckets as they are. OpenTelemetry numbers a
 // bucket by its lower bound, Prometheus by its upper.
-func exponentialPoint(h *l7.Histogram) *metricpb.ExponentialHistogramDataPoint {
-	sum := float64(h.Sum) / 1e9
-	p := &metricpb.ExponentialHistogramDataPoint{
-		Count: h.Count, Sum: &sum, Scale: scale, ZeroThreshold: flow.BucketBound(0),
-		Positive: &metricpb.ExponentialHistogramDataPoint_Buckets{},
-	}
+func exponentialPoint(w *wire, h *l7.Histogram) {
+	w.fixed64(pointCount, h.Count)
+	w.always64(pointSum, math.Float64bits(float64(h.Sum)/1e9))
+	w.varint(expScale, protowire.EncodeZigZag(scale))
+	w.double(expZeroThreshold, flow.BucketBound(0))
+	positive, counts := w.open(expPositive), -1
+	var zeros uint64 // latencies of nothing are there too
+	var next int32   // bucket
 	for b, n := range h.Buckets {
 		if b == 0 {
-			p.ZeroCount = n // latencies of nothing are there too
+			zeros = n
 			continue
 		}
 		i := flow.BucketIndex(b) - 1
-		if len(p.Positive.BucketCounts) == 0 {
-			p.Positive.Offset = i
+		if counts < 0 {
+			w.varint(expPositiveOffset, protowire.EncodeZigZag(int64(i)))
+			counts, next = w.open(expPositiveCounts), i
 		}
-		for p.Positive.Offset+int32(len(p.Positive.BucketCounts)) < i {
-			p.Positive.BucketCounts = append(p.Positive.BucketCounts, 0)
+		for ; next < i; next++ {
+			*w = protowire.AppendVarint(*w, 0)
 		}
-		p.Positive.BucketCounts = append(p.Positive.BucketCounts, n)
+		*w = protowire.AppendVarint(*w, n)
+		next++
 	}
-	return p
+	if counts >= 0 {
+		w.close(counts)
+	}
+	w.close(positive)
+	w.fixed64(expZeros, zeros)
 }
 
 // explicitPoint has each of the tallies' buckets whole in the first that reaches up
 // to its upper bound, so that no latency looks shorter than it was.
-func explicitPoint(h *l7.Histogram) *metricpb.HistogramDataPoint {
-	sum := float64(h.Sum) / 1e9
-	p := &metricpb.HistogramDataPoint{
-		Count: h.Count, Sum: &sum, ExplicitBounds: explicitBounds, BucketCounts: make([]uint64, len(explicitBounds)+1),
-	}
+func explicitPoint(w *wire, h *l7.Histogram) {
+	var counts [len(explicitBounds) + 1]uint64
 	for b, n := range h.Buckets {
-		i, _ := slices.BinarySearch(explicitBounds, flow.BucketBound(b))
-		p.BucketCounts[i] += n
+		i, _ := slices.BinarySearch(explicitBounds[:], flow.BucketBound(b))
+		counts[i] += n
 	}
-	return p
+	w.fixed64(pointCount, h.Count)
+	w.always64(pointSum, math.Float64bits(float64(h.Sum)/1e9))
+	begin := w.open(histogramCounts)
+	for _, n := range counts {
+		*w = protowire.AppendFixed64(*w, n)
+	}
+	w.close(begin)
+	begin = w.open(histogramBounds)
+	for _, s := range explicitBounds {
+		*w = protowire.AppendFixed64(*w, math.Float64bits(s))
+	}
+	w.close(begin)
 }
 
-func (k seriesKey) attributes() (a attributes) {
+func (k *seriesKey) attributes(w *wire, f field) {
 	if k.overflow {
-		a.put(keyOverflow, truth(true))
-		return a
+		w.attribute(f, keyOverflow, truth(true))
+		return
 	}
 	for i, key := range metrics[k.metric].keys {
-		a.put(key, k.value(key, i))
+		w.attribute(f, key, k.value(key, i))
 	}
-	return a
 }
 
 // value is that of an attribute: numbers are kept as text.
-func (k *seriesKey) value(key string, i int) *commonpb.AnyValue {
+func (k *seriesKey) value(key string, i int) value {
 	if key == keyHTTPStatus || key == keyServerPort {
 		if n, err := strconv.ParseInt(k.values[i], 10, 64); err == nil {
 			return number(n)

@@ -8,7 +8,6 @@ import (
 
 	metriccollectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
@@ -32,11 +31,10 @@ func points(t *testing.T, messages []metricMessage) map[string][]point {
 	t.Helper()
 	out := map[string][]point{}
 	for _, m := range messages {
-		if _, err := proto.Marshal(m.message); err != nil {
-			t.Fatalf("what is sent must be good protobuf: %v", err)
-		}
+		var exported metriccollectorpb.ExportMetricsServiceRequest
+		read(t, m.message, &exported)
 		n := 0
-		for _, r := range m.message.(*metriccollectorpb.ExportMetricsServiceRequest).ResourceMetrics {
+		for _, r := range exported.ResourceMetrics {
 			service, _ := plainly(r.Resource.Attributes)[keyServiceName].(string)
 			for _, x := range r.ScopeMetrics[0].Metrics {
 				for _, p := range pointsOf(x) {
@@ -285,7 +283,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 	messages := e.measured(time.Unix(1, 0))
 	for _, m := range messages {
-		if n := proto.Size(m.message); n > 4<<20 || m.n > maxPoints {
+		if n := m.message.Len(); n > 4<<20 || m.n > maxPoints {
 			t.Errorf("a message of %d points and %d bytes", m.n, n)
 		}
 	}

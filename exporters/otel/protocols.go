@@ -3,8 +3,6 @@ package otel
 import (
 	"strconv"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -26,11 +24,11 @@ type protocol struct {
 }
 
 // row is an attribute: its name, the spans that have it, and where its value is
-// found. A value that is not known is nil, and the attribute is left out.
+// found. A value that is not known is absent, and the attribute is left out.
 type row struct {
 	key   string
 	ends  end
-	value func(*flow.L7) *commonpb.AnyValue
+	value func(*flow.L7) value
 }
 
 var protocols = [flow.L7Protocols]protocol{
@@ -68,8 +66,8 @@ var httpRows = []row{
 
 // dnsRows are OpenTelemetry's registry "DNS".
 var dnsRows = []row{
-	{keyDNSQuestion, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(dnsOf(l).Name) }},
-	{keyDNSType, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(dnsType(l)) }},
+	{keyDNSQuestion, bothEnds, func(l *flow.L7) value { return text(dnsOf(l).Name) }},
+	{keyDNSType, bothEnds, func(l *flow.L7) value { return text(dnsType(l)) }},
 	{keyDNSAnswers, bothEnds, dnsAnswers},
 	{keyDNSCode, bothEnds, dnsCode},
 	{keyServerAddress, bothEnds, serverAddress},
@@ -84,83 +82,68 @@ var tlsRows = []row{
 	{keyTLSProtocol, bothEnds, constant("tls")},
 	{keyTLSVersion, bothEnds, tlsVersion},
 	{keyTLSCipher, bothEnds, tlsCipher},
-	{keyTLSNext, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(tlsOf(l).Chosen) }},
-	{keyTLSResumed, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return truth(tlsOf(l).Resumed) }},
-	{keyTLSEstablished, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return truth(l.Exchange.Status == 0) }},
-	{keyTLSJA4, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(tlsOf(l).JA4) }},
-	{keyTLSOffered, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return texts(tlsOf(l).ALPN) }},
-	{keyTLSECH, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return onlyTrue(tlsOf(l).ECH) }},
+	{keyTLSNext, bothEnds, func(l *flow.L7) value { return text(tlsOf(l).Chosen) }},
+	{keyTLSResumed, bothEnds, func(l *flow.L7) value { return truth(tlsOf(l).Resumed) }},
+	{keyTLSEstablished, bothEnds, func(l *flow.L7) value { return truth(l.Exchange.Status == 0) }},
+	{keyTLSJA4, bothEnds, func(l *flow.L7) value { return text(tlsOf(l).JA4) }},
+	{keyTLSOffered, bothEnds, func(l *flow.L7) value { return texts(tlsOf(l).ALPN) }},
+	{keyTLSECH, bothEnds, func(l *flow.L7) value { return onlyTrue(tlsOf(l).ECH) }},
 }
 
 // everySpan is what the spans of all protocols tell.
 var everySpan = []row{
-	{keyNetTransport, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(l.Exchange.Transport.String()) }},
-	{keyNetType, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return networkType(l.Exchange.Local.Addr()) }},
-	{keyNetPeerAddress, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return address(l.Server.Addr) }},
-	{keyNetPeerPort, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return port(l.Server.Addr) }},
-	{keyNetPeerAddress, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return address(l.Client.Addr) }},
-	{keyNetPeerPort, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return port(l.Client.Addr) }},
-	{keyPeerName, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return peerName(l.Server.Workload) }},
-	{keyPeerNamespace, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return peerNamespace(l.Server.Workload) }},
-	{keyPeerName, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return peerName(l.Client.Workload) }},
-	{keyPeerNamespace, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return peerNamespace(l.Client.Workload) }},
-	{keyProcessPID, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return some(uint64(l.Client.PID)) }},
-	{keyProcessCommand, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Client.Comm.String()) }},
-	{keyProcessPID, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return some(uint64(l.Server.PID)) }},
-	{keyProcessCommand, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Server.Comm.String()) }},
-	{keyVia, clientEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Server.Via) }},
-	{keyVia, serverEnd, func(l *flow.L7) *commonpb.AnyValue { return text(l.Client.Via) }},
-	{keyRequestBytes, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return some(l.Exchange.RequestBytes) }},
-	{keyResponseBytes, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return some(l.Exchange.ResponseBytes) }},
-	{keyWhy, bothEnds, func(l *flow.L7) *commonpb.AnyValue { return text(l.Exchange.Why.String()) }},
+	{keyNetTransport, bothEnds, func(l *flow.L7) value { return text(l.Exchange.Transport.String()) }},
+	{keyNetType, bothEnds, func(l *flow.L7) value { return networkType(l.Exchange.Local.Addr()) }},
+	{keyNetPeerAddress, clientEnd, func(l *flow.L7) value { return address(l.Server.Addr) }},
+	{keyNetPeerPort, clientEnd, func(l *flow.L7) value { return port(l.Server.Addr) }},
+	{keyNetPeerAddress, serverEnd, func(l *flow.L7) value { return address(l.Client.Addr) }},
+	{keyNetPeerPort, serverEnd, func(l *flow.L7) value { return port(l.Client.Addr) }},
+	{keyPeerName, clientEnd, func(l *flow.L7) value { return peerName(l.Server.Workload) }},
+	{keyPeerNamespace, clientEnd, func(l *flow.L7) value { return peerNamespace(l.Server.Workload) }},
+	{keyPeerName, serverEnd, func(l *flow.L7) value { return peerName(l.Client.Workload) }},
+	{keyPeerNamespace, serverEnd, func(l *flow.L7) value { return peerNamespace(l.Client.Workload) }},
+	{keyProcessPID, clientEnd, func(l *flow.L7) value { return some(uint64(l.Client.PID)) }},
+	{keyProcessCommand, clientEnd, func(l *flow.L7) value { return text(l.Client.Comm.String()) }},
+	{keyProcessPID, serverEnd, func(l *flow.L7) value { return some(uint64(l.Server.PID)) }},
+	{keyProcessCommand, serverEnd, func(l *flow.L7) value { return text(l.Server.Comm.String()) }},
+	{keyVia, clientEnd, func(l *flow.L7) value { return text(l.Server.Via) }},
+	{keyVia, serverEnd, func(l *flow.L7) value { return text(l.Client.Via) }},
+	{keyRequestBytes, bothEnds, func(l *flow.L7) value { return some(l.Exchange.RequestBytes) }},
+	{keyResponseBytes, bothEnds, func(l *flow.L7) value { return some(l.Exchange.ResponseBytes) }},
+	{keyWhy, bothEnds, func(l *flow.L7) value { return text(l.Exchange.Why.String()) }},
 }
 
 // constant is a value that all spans of a protocol have.
-func constant(s string) func(*flow.L7) *commonpb.AnyValue {
-	return func(*flow.L7) *commonpb.AnyValue { return text(s) }
+func constant(s string) func(*flow.L7) value {
+	return func(*flow.L7) value { return text(s) }
 }
 
-// some is nil for 0, which stands for what is not known.
-func some(n uint64) *commonpb.AnyValue {
-	if n == 0 {
-		return nil
-	}
-	return number(int64(min(n, 1<<63-1)))
-}
-
-func onlyTrue(b bool) *commonpb.AnyValue {
-	if !b {
-		return nil
-	}
-	return truth(true)
-}
-
-func peerName(w *flow.Workload) *commonpb.AnyValue {
+func peerName(w *flow.Workload) value {
 	if w == nil {
-		return nil
+		return value{}
 	}
 	name, _ := serviceName(w)
 	return text(name)
 }
 
-func peerNamespace(w *flow.Workload) *commonpb.AnyValue {
+func peerNamespace(w *flow.Workload) value {
 	if w == nil {
-		return nil
+		return value{}
 	}
 	return text(w.Namespace)
 }
 
 // serverAddress is the name by which the client found the server, else its address.
-func serverAddress(l *flow.L7) *commonpb.AnyValue {
+func serverAddress(l *flow.L7) value {
 	if len(l.Server.Names) > 0 {
 		return text(l.Server.Names[0])
 	}
 	return address(l.Server.Addr)
 }
 
-func serverPort(l *flow.L7) *commonpb.AnyValue    { return some(uint64(l.Exchange.Port)) }
-func clientAddress(l *flow.L7) *commonpb.AnyValue { return address(l.Client.Addr) }
-func clientPort(l *flow.L7) *commonpb.AnyValue    { return port(l.Client.Addr) }
+func serverPort(l *flow.L7) value    { return some(uint64(l.Exchange.Port)) }
+func clientAddress(l *flow.L7) value { return address(l.Client.Addr) }
+func clientPort(l *flow.L7) value    { return port(l.Client.Addr) }
 
 // decimal is what strconv gives.
 func decimal(n uint16) string { return strconv.Itoa(int(n)) }

@@ -2,10 +2,8 @@ package otel
 
 import (
 	"cmp"
+	"slices"
 	"strings"
-
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -24,16 +22,33 @@ const (
 type resources struct {
 	node    string
 	version string
-	service string      // weir's own name
-	extra   []attribute // of OTEL_RESOURCE_ATTRIBUTES
+	service string   // weir's own name
+	extra   resource // OTEL_RESOURCE_ATTRIBUTES
 }
 
-// attribute is one of OTEL_RESOURCE_ATTRIBUTES.
-type attribute struct{ key, value string }
+// resource is a resource's attributes. What is empty is left out.
+type resource []attribute
+
+type attribute struct {
+	key   string
+	value value
+}
+
+const resourceAttributes field = 1
+
+// field is the resource as a message's field.
+func (a resource) field() (w wire) {
+	begin := w.open(resourceField)
+	for i := range a {
+		w.attribute(resourceAttributes, a[i].key, a[i].value)
+	}
+	w.close(begin)
+	return w
+}
 
 // of is the resource of a workload; of nobody's where it is nil.
-func (r *resources) of(w *flow.Workload) *resourcepb.Resource {
-	var a attributes
+func (r *resources) of(w *flow.Workload) resource {
+	var a resource
 	if w == nil {
 		a.text(keyServiceName, "unknown_service")
 		return r.finish(a)
@@ -61,14 +76,14 @@ func (r *resources) of(w *flow.Workload) *resourcepb.Resource {
 }
 
 // own is the resource of what weir says of itself and of the host.
-func (r *resources) own() *resourcepb.Resource {
-	var a attributes
+func (r *resources) own() resource {
+	var a resource
 	a.text(keyServiceName, r.service)
 	a.text(keyServiceInstance, r.node)
 	a.text(keyServiceVersion, r.version)
 	for _, e := range r.extra {
 		if e.key != keyServiceName && strings.HasPrefix(e.key, "service.") {
-			a.replace(e.key, text(e.value))
+			a.replace(e.key, e.value)
 		}
 	}
 	return r.finish(a)
@@ -76,10 +91,10 @@ func (r *resources) own() *resourcepb.Resource {
 
 // finish adds what all resources of this weir have. What OTEL_RESOURCE_ATTRIBUTES
 // says of a service is weir's own affair, and what weir knows of a workload stands.
-func (r *resources) finish(a attributes) *resourcepb.Resource {
+func (r *resources) finish(a resource) resource {
 	for _, e := range r.extra {
 		if !strings.HasPrefix(e.key, "service.") && !a.has(e.key) {
-			a.text(e.key, e.value)
+			a.put(e.key, e.value)
 		}
 	}
 	if !a.has(keyHostName) {
@@ -87,23 +102,26 @@ func (r *resources) finish(a attributes) *resourcepb.Resource {
 	}
 	a.text(keyDistroName, "weir")
 	a.text(keyDistroVersion, r.version)
-	return &resourcepb.Resource{Attributes: a}
+	return a
 }
 
-func (a attributes) has(key string) bool {
-	for _, kv := range a {
-		if kv.Key == key {
-			return true
-		}
+func (a *resource) put(key string, v value) {
+	if v.kind != absent {
+		*a = append(*a, attribute{key, v})
 	}
-	return false
+}
+
+func (a *resource) text(key, s string) { a.put(key, text(s)) }
+
+func (a resource) has(key string) bool {
+	return slices.ContainsFunc(a, func(own attribute) bool { return own.key == key })
 }
 
 // replace puts a value in the place of the one that is there.
-func (a *attributes) replace(key string, v *commonpb.AnyValue) {
-	for _, kv := range *a {
-		if kv.Key == key && v != nil {
-			kv.Value = v
+func (a *resource) replace(key string, v value) {
+	for i := range *a {
+		if own := &(*a)[i]; own.key == key && v.kind != absent {
+			own.value = v
 			return
 		}
 	}
@@ -111,7 +129,7 @@ func (a *attributes) replace(key string, v *commonpb.AnyValue) {
 }
 
 // kubernetes adds what only pods have.
-func kubernetes(a *attributes, w *flow.Workload) {
+func kubernetes(a *resource, w *flow.Workload) {
 	uid, ok := w.Label(labelPodUID)
 	if !ok {
 		return

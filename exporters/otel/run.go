@@ -49,6 +49,7 @@ func (e *Exporter) measure(ctx, sending context.Context) {
 func (e *Exporter) export(ctx, sending context.Context, now time.Time) {
 	for _, m := range e.measured(now) {
 		e.metrics.deliver(ctx, sending, m.message, m.n)
+		m.message.Free()
 	}
 }
 

@@ -3,9 +3,7 @@ package otel
 import (
 	"time"
 
-	tracecollectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/collector/l7"
@@ -58,87 +56,93 @@ func (t *told) failed(of end) bool {
 	return row.FailsClient(t.l.Exchange.Status)
 }
 
-// span makes the span of one end, under its parent.
-func (t *told) span(of end, parent spanID, remote bool) *tracepb.Span {
-	x := t.l.Exchange
-	p := protocolOf(t.l.Protocol)
-	s := &tracepb.Span{
-		TraceId: t.ids.trace[:], SpanId: t.ids.client[:], Kind: tracepb.Span_SPAN_KIND_CLIENT, Name: p.name(t.l),
-		StartTimeUnixNano: uint64(max(x.Start, 0)), EndTimeUnixNano: uint64(max(x.Start+max(x.Latency, 0), 0)),
-		Flags: flagHasRemote, Status: &tracepb.Status{},
-	}
-	if of == serverEnd {
-		s.SpanId, s.Kind = t.ids.server[:], tracepb.Span_SPAN_KIND_SERVER
-	}
-	if parent != (spanID{}) {
-		s.ParentSpanId = parent[:]
-		if remote {
-			s.Flags |= flagRemote
+// Fields of OTLP's Span and Status.
+const (
+	spanTrace      field = 1
+	spanOwn        field = 2
+	spanParent     field = 4
+	spanName       field = 5
+	spanKind       field = 6
+	spanStart      field = 7
+	spanEnd        field = 8
+	spanAttributes field = 9
+	spanStatus     field = 15
+	spanFlags      field = 16
+
+	statusCode field = 3
+)
+
+// writeSpans makes the spans of an exchange, of one workload or of two.
+func (e *Exporter) writeSpans(p *parcel, t *told) {
+	ends := t.ends()
+	if ends&clientEnd != 0 {
+		parent := t.up.parent
+		if forwarder, ok := e.servings.serving(t); ok {
+			parent = forwarder
 		}
+		t.write(p, clientEnd, parent, false)
 	}
-	if t.up.sampled || !t.up.valid() {
-		s.Flags |= flagSampled
+	switch ends {
+	case bothEnds:
+		t.write(p, serverEnd, t.ids.client, true)
+	case serverEnd:
+		t.write(p, serverEnd, t.up.parent, true)
 	}
-	s.Attributes = t.attributes(p, of)
-	if t.failed(of) {
-		s.Status.Code = tracepb.Status_STATUS_CODE_ERROR
-	}
-	return s
 }
 
-func (t *told) attributes(p *protocol, of end) (a attributes) {
+// write makes the span of one end, under its parent.
+func (t *told) write(p *parcel, of end, parent spanID, remote bool) {
+	x := t.l.Exchange
+	protocol := protocolOf(t.l.Protocol)
+	workload, own, kind := t.l.Client.Workload, t.ids.client[:], tracepb.Span_SPAN_KIND_CLIENT
+	if of == serverEnd {
+		workload, own, kind = t.l.Server.Workload, t.ids.server[:], tracepb.Span_SPAN_KIND_SERVER
+	}
+	flags := flagHasRemote
+	begin := p.begin()
+	p.bytes(spanTrace, t.ids.trace[:])
+	p.bytes(spanOwn, own)
+	if parent != (spanID{}) {
+		p.bytes(spanParent, parent[:])
+		if remote {
+			flags |= flagRemote
+		}
+	}
+	p.text(spanName, protocol.name(t.l))
+	p.varint(spanKind, uint64(kind))
+	p.fixed64(spanStart, uint64(max(x.Start, 0)))
+	p.fixed64(spanEnd, uint64(max(x.Start+max(x.Latency, 0), 0)))
+	t.attributes(&p.wire, protocol, of)
+	status := p.open(spanStatus)
+	if t.failed(of) {
+		p.varint(statusCode, uint64(tracepb.Status_STATUS_CODE_ERROR))
+	}
+	p.close(status)
+	if t.up.sampled || !t.up.valid() {
+		flags |= flagSampled
+	}
+	p.fixed32(spanFlags, flags)
+	p.end(p.of(workload), begin)
+}
+
+func (t *told) attributes(w *wire, p *protocol, of end) {
 	for _, rows := range [][]row{p.rows, everySpan} {
 		for i := range rows {
 			if rows[i].ends&of != 0 {
-				a.put(rows[i].key, rows[i].value(t.l))
+				w.attribute(spanAttributes, rows[i].key, rows[i].value(t.l))
 			}
 		}
 	}
+	put := func(key string, v value) { w.attribute(spanAttributes, key, v) }
 	switch {
 	case t.verdict == flow.VerdictDropped:
-		a.text(keyErrorType, denied)
-		a.text(keyVerdict, "dropped")
+		put(keyErrorType, text(denied))
+		put(keyVerdict, text("dropped"))
 	case t.failed(of):
-		a.text(keyErrorType, l7.Of(t.l.Protocol).Status(t.l.Exchange.Status))
+		put(keyErrorType, text(l7.Of(t.l.Protocol).Status(t.l.Exchange.Status)))
 	}
 	if t.verdict == flow.VerdictAudit {
-		a.text(keyVerdict, "audit")
+		put(keyVerdict, text("audit"))
 	}
-	a.number(keyMore, int64(t.more))
-	return a
-}
-
-// spanBatch makes OTLP of exchanges: a resource for each workload.
-func (e *Exporter) spanBatch(batch []told) proto.Message {
-	data := &tracecollectorpb.ExportTraceServiceRequest{}
-	of := map[*flow.Workload]*tracepb.ScopeSpans{}
-	put := func(w *flow.Workload, s *tracepb.Span) {
-		group := of[w]
-		if group == nil {
-			group = &tracepb.ScopeSpans{Scope: e.scope, SchemaUrl: schemaURL}
-			of[w] = group
-			data.ResourceSpans = append(data.ResourceSpans, &tracepb.ResourceSpans{
-				Resource: e.resources.of(w), ScopeSpans: []*tracepb.ScopeSpans{group}, SchemaUrl: schemaURL,
-			})
-		}
-		group.Spans = append(group.Spans, s)
-	}
-	for i := range batch {
-		t := &batch[i]
-		ends := t.ends()
-		if ends&clientEnd != 0 {
-			parent := t.up.parent
-			if forwarder, ok := e.servings.serving(t); ok {
-				parent = forwarder
-			}
-			put(t.l.Client.Workload, t.span(clientEnd, parent, false))
-		}
-		switch {
-		case ends == bothEnds:
-			put(t.l.Server.Workload, t.span(serverEnd, t.ids.client, true))
-		case ends == serverEnd:
-			put(t.l.Server.Workload, t.span(serverEnd, t.up.parent, true))
-		}
-	}
-	return data
+	put(keyMore, some(t.more))
 }

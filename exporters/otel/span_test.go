@@ -6,9 +6,7 @@ import (
 	"testing"
 	"time"
 
-	tracecollectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -22,13 +20,8 @@ type seen struct {
 // spansOf is what becomes of records, by service and kind: "front client".
 func spansOf(t *testing.T, e *Exporter, records ...flow.Record) map[string]seen {
 	t.Helper()
-	consume(t, e, records...)
-	message := e.spanBatch(queued(e.spans))
-	if _, err := proto.Marshal(message); err != nil {
-		t.Fatalf("what is sent must be good protobuf: %v", err)
-	}
 	out := map[string]seen{}
-	for _, r := range message.(*tracecollectorpb.ExportTraceServiceRequest).ResourceSpans {
+	for _, r := range spanMessage(t, e, records...).ResourceSpans {
 		service, _ := plainly(r.Resource.Attributes)[keyServiceName].(string)
 		for _, s := range r.ScopeSpans[0].Spans {
 			out[service+map[tracepb.Span_SpanKind]string{

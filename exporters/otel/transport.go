@@ -8,6 +8,7 @@ import (
 	logcollectorpb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	metriccollectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	tracecollectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -50,8 +51,9 @@ var (
 
 // transport carries one signal's messages. It is used by one goroutine.
 type transport interface {
-	// send tries once, and fills answer where the receiver took the message.
-	send(ctx context.Context, message, answer proto.Message) *failure
+	// send tries once, and fills answer where the receiver took the message, which
+	// may be held on to for as long as it needs (mem.Buffer).
+	send(ctx context.Context, message mem.Buffer, answer proto.Message) *failure
 	close()
 }
 

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -20,6 +22,8 @@ type overHTTP struct {
 	client   *http.Client
 	endpoint *Endpoint
 	agent    string
+	zip      *gzip.Writer // kept: it holds most of a megabyte
+	zipped   spare
 }
 
 func newHTTP(e *Endpoint, agent string) *overHTTP {
@@ -33,15 +37,20 @@ func newHTTP(e *Endpoint, agent string) *overHTTP {
 	}}
 }
 
-func (h *overHTTP) send(ctx context.Context, message, answer proto.Message) *failure {
-	body, err := h.body(message)
-	if err != nil {
-		return &failure{err: err}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.endpoint.URL, body)
+func (h *overHTTP) send(ctx context.Context, message mem.Buffer, answer proto.Message) *failure {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.endpoint.URL, nil)
 	if err != nil {
 		return &failure{err: fmt.Errorf("request: %w", err)}
 	}
+	if h.endpoint.Gzip {
+		if message, err = h.compressed(message); err != nil {
+			return &failure{err: fmt.Errorf("compress: %w", err)}
+		}
+		defer message.Free()
+	}
+	req.ContentLength = int64(message.Len())
+	req.GetBody = func() (io.ReadCloser, error) { return newBody(message), nil }
+	req.Body = newBody(message)
 	req.Header.Set("User-Agent", h.agent)
 	for k, v := range h.endpoint.Headers {
 		req.Header.Set(k, v)
@@ -71,24 +80,57 @@ func (h *overHTTP) send(ctx context.Context, message, answer proto.Message) *fai
 	return nil
 }
 
-// body is the message as it is sent.
-func (h *overHTTP) body(message proto.Message) (io.Reader, error) {
-	raw, err := proto.Marshal(message)
-	if err != nil {
-		return nil, fmt.Errorf("message: %w", err)
+// compressed is the message as gzip; whoever asked frees it.
+func (h *overHTTP) compressed(message mem.Buffer) (mem.Buffer, error) {
+	data := h.zipped.Get(message.Len() / 4) // as a rule
+	b := bytes.NewBuffer((*data)[:0])
+	if h.zip == nil {
+		h.zip = gzip.NewWriter(b)
+	} else {
+		h.zip.Reset(b)
 	}
-	if !h.endpoint.Gzip {
-		return bytes.NewReader(raw), nil
+	if _, err := h.zip.Write(message.ReadOnlyData()); err != nil {
+		return nil, err
 	}
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write(raw); err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
+	if err := h.zip.Close(); err != nil {
+		return nil, err
 	}
-	if err := z.Close(); err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
+	*data = b.Bytes()
+	return mem.NewBuffer(data, &h.zipped), nil
+}
+
+// body reads a message, and holds it until it is closed, which may be after the
+// answer came: a receiver need not read to the end. HTTP/2 closes what it still reads.
+type body struct {
+	mu      sync.Mutex
+	left    bytes.Reader
+	message mem.Buffer // nil once it is closed
+}
+
+func newBody(message mem.Buffer) *body {
+	message.Ref()
+	b := &body{message: message}
+	b.left.Reset(message.ReadOnlyData())
+	return b
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.message == nil {
+		return 0, http.ErrBodyReadAfterClose
 	}
-	return bytes.NewReader(b.Bytes()), nil
+	return b.left.Read(p)
+}
+
+func (b *body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.message != nil {
+		b.message.Free()
+		b.message = nil
+	}
+	return nil
 }
 
 // reason is what a receiver says of why it did not take a message.

@@ -1,9 +1,10 @@
 package otel
 
 import (
+	"math"
 	"net/netip"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/seed79351815/weir/exporters/internal/printable"
 )
@@ -11,65 +12,156 @@ import (
 // maxValue bounds the text of an attribute, in bytes.
 const maxValue = 1024
 
-// attributes is a list that is being made. What is empty is left out.
-type attributes []*commonpb.KeyValue
+// valueKind is which of an attribute value's types it has.
+type valueKind uint8
 
-func (a *attributes) put(key string, v *commonpb.AnyValue) {
-	if v != nil {
-		*a = append(*a, &commonpb.KeyValue{Key: key, Value: v})
-	}
+const (
+	absent valueKind = iota // the attribute is left out
+	textual
+	numeric
+	logical
+	fractional
+	addressed // written as text
+	listed    // of texts
+)
+
+// value is an attribute's. The zero value is none. It is made without memory of its
+// own, and is cleaned when it is written.
+type value struct {
+	kind   valueKind
+	number uint64 // an integer's, a truth's or a float's bits
+	text   string
+	addr   netip.Addr
+	list   []string
 }
 
-func (a *attributes) text(key, s string) { a.put(key, text(s)) }
-
-func (a *attributes) number(key string, n int64) {
-	if n != 0 {
-		a.put(key, number(n))
-	}
-}
-
-// text is nil for an empty one.
-func text(s string) *commonpb.AnyValue {
+// text is absent where it is empty.
+func text(s string) value {
 	if s == "" {
-		return nil
+		return value{}
 	}
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: clean(s)}}
+	return value{kind: textual, text: s}
 }
 
-func number(n int64) *commonpb.AnyValue {
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: n}}
+func number(n int64) value { return value{kind: numeric, number: uint64(n)} }
+
+// some is absent for 0, which stands for what is not known.
+func some(n uint64) value {
+	if n == 0 {
+		return value{}
+	}
+	return number(int64(min(n, math.MaxInt64)))
 }
 
-func truth(b bool) *commonpb.AnyValue {
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: b}}
+func truth(b bool) value {
+	v := value{kind: logical}
+	if b {
+		v.number = 1
+	}
+	return v
 }
 
-// texts is nil for an empty list.
-func texts(list []string) *commonpb.AnyValue {
+func onlyTrue(b bool) value {
+	if !b {
+		return value{}
+	}
+	return truth(true)
+}
+
+// seconds is absent for what was not measured.
+func seconds(ns int64) value {
+	if ns <= 0 {
+		return value{}
+	}
+	return value{kind: fractional, number: math.Float64bits(float64(ns) / 1e9)}
+}
+
+// texts is absent for an empty list.
+func texts(list []string) value {
 	if len(list) == 0 {
-		return nil
+		return value{}
 	}
-	a := &commonpb.ArrayValue{}
-	for _, s := range list {
-		a.Values = append(a.Values, &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: clean(s)}})
-	}
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_ArrayValue{ArrayValue: a}}
+	return value{kind: listed, list: list}
 }
 
-// address and port are nil where there is none.
-func address(a netip.AddrPort) *commonpb.AnyValue {
+// address and port are absent where there is none.
+func address(a netip.AddrPort) value {
 	if !a.Addr().IsValid() {
-		return nil
+		return value{}
 	}
-	return text(a.Addr().Unmap().WithZone("").String())
+	return value{kind: addressed, addr: a.Addr().Unmap().WithZone("")}
 }
 
-func port(a netip.AddrPort) *commonpb.AnyValue {
-	if a.Port() == 0 {
-		return nil
+func port(a netip.AddrPort) value { return some(uint64(a.Port())) }
+
+// String is a text or an address as it is written; empty for others.
+func (v value) String() string {
+	switch v.kind {
+	case textual:
+		return clean(v.text)
+	case addressed:
+		return v.addr.String()
 	}
-	return number(int64(a.Port()))
+	return ""
 }
 
 // clean makes any bytes an attribute's text: protobuf demands UTF-8.
 func clean(s string) string { return printable.Text(s, maxValue) }
+
+// Fields of OTLP's KeyValue, AnyValue and ArrayValue.
+const (
+	keyField        field = 1
+	valueField      field = 2
+	stringField     field = 1
+	boolField       field = 2
+	intField        field = 3
+	doubleField     field = 4
+	arrayField      field = 5
+	arrayValueField field = 1
+)
+
+// attribute writes one, as a KeyValue in a field of what has it.
+func (w *wire) attribute(f field, key string, v value) {
+	switch v.kind {
+	case absent:
+	case textual:
+		w.textAttribute(f, key, clean(v.text))
+	case addressed:
+		var b [48]byte
+		w.textAttribute(f, key, string(v.addr.AppendTo(b[:0])))
+	case numeric:
+		w.key(f, key, 1+protowire.SizeVarint(v.number))
+		*w = protowire.AppendVarint(protowire.AppendTag(*w, intField, protowire.VarintType), v.number)
+	case logical:
+		w.key(f, key, 2)
+		*w = protowire.AppendVarint(protowire.AppendTag(*w, boolField, protowire.VarintType), v.number)
+	case fractional:
+		w.key(f, key, 9)
+		w.always64(doubleField, v.number)
+	case listed:
+		begin := w.open(f)
+		w.text(keyField, key)
+		any, array := w.open(valueField), w.open(arrayField)
+		for _, s := range v.list {
+			one := w.open(arrayValueField)
+			*w = protowire.AppendString(protowire.AppendTag(*w, stringField, protowire.BytesType), clean(s))
+			w.close(one)
+		}
+		w.close(array)
+		w.close(any)
+		w.close(begin)
+	}
+}
+
+func (w *wire) textAttribute(f field, key, s string) {
+	w.key(f, key, 1+protowire.SizeBytes(len(s)))
+	*w = protowire.AppendString(protowire.AppendTag(*w, stringField, protowire.BytesType), s)
+}
+
+// key begins an attribute whose AnyValue is of so many bytes, which follow.
+func (w *wire) key(f field, key string, size int) {
+	b := protowire.AppendTag(*w, f, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(1+protowire.SizeBytes(len(key))+1+protowire.SizeBytes(size)))
+	b = protowire.AppendString(protowire.AppendTag(b, keyField, protowire.BytesType), key)
+	*w = protowire.AppendVarint(protowire.AppendTag(b, valueField, protowire.BytesType), uint64(size))
+}

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"strings"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/collector/l7"
 )
@@ -66,33 +64,33 @@ func method(l *flow.L7) string {
 	return l.Method
 }
 
-func httpMethod(l *flow.L7) *commonpb.AnyValue { return text(knownMethod(method(l))) }
+func httpMethod(l *flow.L7) value { return text(knownMethod(method(l))) }
 
-func httpMethodOriginal(l *flow.L7) *commonpb.AnyValue {
+func httpMethodOriginal(l *flow.L7) value {
 	if m := method(l); knownMethod(m) == otherMethod {
 		return text(m)
 	}
-	return nil
+	return value{}
 }
 
-func httpStatus(l *flow.L7) *commonpb.AnyValue {
+func httpStatus(l *flow.L7) value {
 	if l.Exchange.Status == flow.NoAnswer {
-		return nil
+		return value{}
 	}
 	return some(uint64(l.Exchange.Status))
 }
 
-func httpRoute(l *flow.L7) *commonpb.AnyValue {
+func httpRoute(l *flow.L7) value {
 	if l.Method == "CONNECT" {
-		return nil
+		return value{}
 	}
 	return text(l.Route)
 }
 
 // urlPath is empty for CONNECT, whose target is no path.
-func urlPath(l *flow.L7) *commonpb.AnyValue {
+func urlPath(l *flow.L7) value {
 	if method(l) == "CONNECT" {
-		return nil
+		return value{}
 	}
 	path, _, _ := strings.Cut(httpOf(l).Path, "?")
 	return text(path)
@@ -100,10 +98,10 @@ func urlPath(l *flow.L7) *commonpb.AnyValue {
 
 // urlFull is made of what is known: without user information, and without the
 // query, which is never kept.
-func urlFull(l *flow.L7) *commonpb.AnyValue {
+func urlFull(l *flow.L7) value {
 	path := httpOf(l).Path
 	if path == "" || method(l) == "CONNECT" {
-		return nil
+		return value{}
 	}
 	path, _, _ = strings.Cut(path, "?")
 	if !strings.HasPrefix(path, "/") {
@@ -112,9 +110,9 @@ func urlFull(l *flow.L7) *commonpb.AnyValue {
 		}
 		path = ""
 	}
-	host := serverAddress(l).GetStringValue()
+	host := serverAddress(l).String()
 	if host == "" {
-		return nil
+		return value{}
 	}
 	if l.Exchange.Port != 80 {
 		return text("http://" + net.JoinHostPort(host, decimal(l.Exchange.Port)) + path)
@@ -138,19 +136,19 @@ func withoutUser(url string) string {
 	return scheme + "://" + authority[strings.LastIndexByte(authority, '@')+1:] + path
 }
 
-func urlScheme(l *flow.L7) *commonpb.AnyValue { return text("http") }
+func urlScheme(l *flow.L7) value { return text("http") }
 
-func httpVersion(l *flow.L7) *commonpb.AnyValue {
+func httpVersion(l *flow.L7) value {
 	switch httpOf(l).Version {
 	case 10:
 		return text("1.0")
 	case 11:
 		return text("1.1")
 	}
-	return nil
+	return value{}
 }
 
-func httpUpgrade(l *flow.L7) *commonpb.AnyValue { return text(httpOf(l).Upgrade) }
+func httpUpgrade(l *flow.L7) value { return text(httpOf(l).Upgrade) }
 
 // dnsName is of few words: the question itself is an attribute.
 func dnsName(l *flow.L7) string { return strings.TrimSpace("DNS " + clean(dnsType(l))) }
@@ -162,7 +160,7 @@ func dnsType(l *flow.L7) string {
 	return l7.TypeName(l.Exchange.DNS.Type)
 }
 
-func dnsAnswers(l *flow.L7) *commonpb.AnyValue {
+func dnsAnswers(l *flow.L7) value {
 	var list []string
 	for _, a := range dnsOf(l).Addrs {
 		list = append(list, a.String())
@@ -170,9 +168,9 @@ func dnsAnswers(l *flow.L7) *commonpb.AnyValue {
 	return texts(list)
 }
 
-func dnsCode(l *flow.L7) *commonpb.AnyValue {
+func dnsCode(l *flow.L7) value {
 	if l.Exchange.Status == flow.NoAnswer {
-		return nil
+		return value{}
 	}
 	return text(l7.Of(flow.DNS).Status(l.Exchange.Status))
 }
@@ -180,33 +178,33 @@ func dnsCode(l *flow.L7) *commonpb.AnyValue {
 func tlsName(*flow.L7) string { return "TLS handshake" }
 
 // tlsServer is the name that the client asked for, else as for every protocol.
-func tlsServer(l *flow.L7) *commonpb.AnyValue {
-	if v := text(tlsOf(l).ServerName); v != nil {
+func tlsServer(l *flow.L7) value {
+	if v := text(tlsOf(l).ServerName); v.kind != absent {
 		return v
 	}
 	return serverAddress(l)
 }
 
-func tlsVersion(l *flow.L7) *commonpb.AnyValue {
+func tlsVersion(l *flow.L7) value {
 	switch v := tlsOf(l).Version; v {
 	case tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13:
 		return text("1." + decimal(v-tls.VersionTLS10))
 	}
-	return nil
+	return value{}
 }
 
-func tlsCipher(l *flow.L7) *commonpb.AnyValue {
+func tlsCipher(l *flow.L7) value {
 	if c := tlsOf(l).Cipher; c != 0 {
 		return text(tls.CipherSuiteName(c))
 	}
-	return nil
+	return value{}
 }
 
 // networkType is "ipv4" or "ipv6".
-func networkType(a netip.Addr) *commonpb.AnyValue {
+func networkType(a netip.Addr) value {
 	switch {
 	case !a.IsValid():
-		return nil
+		return value{}
 	case a.Unmap().Is4():
 		return text("ipv4")
 	}
