@@ -16,20 +16,28 @@ const (
 // the value is not valid. Values of versions above 00 may go on behind a hyphen.
 // It is a part of the value and allocates nothing.
 func TraceID(traceparent string) string {
-	p := traceparent
+	trace, _, _ := Traceparent(traceparent)
+	return trace
+}
+
+// Traceparent is all that a traceparent header's value says: beside the trace's id
+// that of the parent, 16 hex digits, and the flags, two. All are "" where the value
+// is not valid, see TraceID.
+func Traceparent(value string) (trace, parent, flags string) {
+	p := value
 	switch {
 	case len(p) < traceparentV || p[2] != '-' || p[parentIDAt-1] != '-' || p[flagsAt-1] != '-':
-		return ""
+		return "", "", ""
 	case !lowerHex(p[:2]) || !lowerHex(p[flagsAt:traceparentV]) || p[:2] == "ff":
-		return ""
+		return "", "", ""
 	case len(p) > traceparentV && (p[:2] == "00" || p[traceparentV] != '-'):
-		return ""
+		return "", "", ""
 	}
-	trace, parent := p[traceIDAt:traceIDAt+traceIDLen], p[parentIDAt:parentIDAt+parentIDLen]
+	trace, parent = p[traceIDAt:traceIDAt+traceIDLen], p[parentIDAt:parentIDAt+parentIDLen]
 	if !identifies(trace) || !identifies(parent) {
-		return ""
+		return "", "", ""
 	}
-	return trace
+	return trace, parent, p[flagsAt:traceparentV]
 }
 
 // identifies tells whether an id is well formed: all zeros are none.

@@ -30,6 +30,10 @@ func TestTraceID(t *testing.T) {
 		if got := TraceID(value); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}
+		_, gotParent, flags := Traceparent(value)
+		if want != "" && (gotParent != parent || flags != value[53:55]) || want == "" && gotParent+flags != "" {
+			t.Errorf("%q: parent %q, flags %q", value, gotParent, flags)
+		}
 	}
 }
 

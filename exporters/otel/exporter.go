@@ -50,9 +50,11 @@ type Exporter struct {
 	records *line[flow.Record] //
 	metrics *courier           //
 
-	mu     sync.Mutex // guards folder and points
+	mu     sync.Mutex // guards what follows
 	folder *folder
 	points *parcel
+	told   told // the exchange that Consume is at
+
 	unsaid atomic.Uint64
 }
 
@@ -177,7 +179,7 @@ func (e *Exporter) flow(r *flow.Record, now time.Time) {
 		e.folder.flow(r, now)
 	}
 	if e.records != nil && logged(r) {
-		e.records.put(*r) // counts what has no room
+		e.records.put(r) // counts what has no room
 	}
 }
 
@@ -197,10 +199,11 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	if e.spans == nil || protocolOf(l.Protocol) == nil {
 		return
 	}
-	t := told{l: l, verdict: r.Verdict, up: contextOf(l)}
+	t := &e.told
+	*t = told{l: l, verdict: r.Verdict, up: contextOf(l)}
 	t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
-	e.servings.add(&t)
-	if !e.sampler.takes(&t) {
+	e.servings.add(t)
+	if !e.sampler.takes(t) {
 		return
 	}
 	t.more = e.rest.told(l.Exchange)

@@ -100,7 +100,7 @@ func connection(kind flow.RecordKind, client, server *flow.Workload) flow.Record
 }
 
 // exporter is one with all signals that go nowhere, unless cfg says where.
-func exporter(t *testing.T, cfg Config) *Exporter {
+func exporter(t testing.TB, cfg Config) *Exporter {
 	t.Helper()
 	nowhere := &Endpoint{URL: "http://127.0.0.1:1", Protocol: GRPC, Timeout: time.Second}
 	for _, to := range []**Endpoint{&cfg.Traces, &cfg.Metrics, &cfg.Logs} {

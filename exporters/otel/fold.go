@@ -20,12 +20,13 @@ const maxAwaiting = 4096
 // folder makes series of records. One goroutine uses it at a time.
 type folder struct {
 	*store
+	found
 	// awaiting holds the flows whose first record had no connect latency: the
 	// server's socket may report before the client's.
 	awaiting map[uint64]struct{}
 }
 
-func newFolder() *folder { return &folder{newStore(metricBudget), map[uint64]struct{}{}} }
+func newFolder() *folder { return &folder{newStore(metricBudget), newFound(), map[uint64]struct{}{}} }
 
 // tally counts exchanges, for each workload of this host that took part.
 func (f *folder) tally(l *flow.L7, now time.Time) {
@@ -33,21 +34,27 @@ func (f *folder) tally(l *flow.L7, now time.Time) {
 	if row == nil || t.Count == 0 {
 		return
 	}
-	ends := bothNames(l.Client.Workload, l.Server.Workload)
-	f.add(mL7Bytes, now, t.RequestBytes, ends.with(l.Protocol.String(), transmit)...)
-	f.add(mL7Bytes, now, t.ResponseBytes, ends.with(l.Protocol.String(), receive)...)
-	m := l7Metrics[l.Protocol]
-	client := l.Both || l.Seen != flow.RoleServer
-	if client {
-		f.latency(m.client, l.Client.Workload, t, now, tallyValues(m.client, row, l)...)
+	o := f.operation(row, l, now)
+	for _, x := range [...]*series{o.client, o.server} {
+		if x != nil {
+			x.last = now
+			x.latencies.Add(t.Bucket, t.Count, t.Latency)
+		}
 	}
-	if server := l.Both || l.Seen == flow.RoleServer; server && !(client && m.client == m.server) {
-		f.latency(m.server, l.Server.Workload, t, now, tallyValues(m.server, row, l)...)
-	}
+	f.transferred(&o.sent, l, t.RequestBytes, transmit, now)
+	f.transferred(&o.received, l, t.ResponseBytes, receive, now)
 }
 
-func (f *folder) latency(m metricID, w *flow.Workload, t *flow.Tally, now time.Time, values ...string) {
-	f.series(m, w, now, values...).latencies.Add(t.Bucket, t.Count, t.Latency)
+// transferred counts the bytes of a tally in a series that is made for the first.
+func (f *folder) transferred(x **series, l *flow.L7, n uint64, direction string, now time.Time) {
+	if n == 0 {
+		return
+	}
+	if *x == nil {
+		*x = f.series(mL7Bytes, nil, now, bothNames(l.Client.Workload, l.Server.Workload).with(l.Protocol.String(), direction)...)
+	}
+	(*x).last = now
+	(*x).value += n
 }
 
 // tallyValues are those of the attributes of a metric, in the table's order.
@@ -87,55 +94,61 @@ func serverName(l *flow.L7) (name, namespace string) {
 // flow counts what a flow's record tells.
 func (f *folder) flow(r *flow.Record, now time.Time) {
 	x, d := &r.Flow, &r.Delta
-	ends, transport := bothNames(x.Client.Workload, x.Server.Workload), x.Protocol.String()
+	p := f.pair(x)
 	switch r.Kind {
 	case flow.RecordVerdict: // has no numbers but its own
 		if j := r.Judged; j != nil {
-			f.add(mVerdicts, now, j.Count, ends.with(verdictName(r.Verdict), j.PolicyNames(), j.Rule)...)
+			f.add(mVerdicts, now, j.Count, p.ends.with(verdictName(r.Verdict), j.PolicyNames(), j.Rule)...)
 		}
 		return
 	case flow.RecordStart:
-		f.add(mFlows, now, 1, ends.with(transport, verdictName(r.Verdict))...)
+		f.count(p, begun(r.Verdict), 1, now)
 	case flow.RecordDrop:
 		if r.Drop != nil {
-			f.add(mDrops, now, r.Drop.Packets, ends.with(transport, r.Drop.Reason)...)
+			f.add(mDrops, now, r.Drop.Packets, p.ends.with(p.transport, r.Drop.Reason)...)
 		}
 	case flow.RecordEnd:
 		if x.End.Failed() {
-			f.add(mFailures, now, 1, ends.with(transport, x.End.String())...)
+			f.add(mFailures, now, 1, p.ends.with(p.transport, x.End.String())...)
 		}
 	}
-	sent, received := ends.with(transport, transmit), ends.with(transport, receive)
-	f.add(mBytes, now, d.Sent.Payload, sent...)
-	f.add(mBytes, now, d.Received.Payload, received...)
-	f.add(mWireBytes, now, d.Sent.Wire, sent...)
-	f.add(mWireBytes, now, d.Received.Wire, received...)
-	f.add(mPackets, now, d.Sent.Packets, sent...)
-	f.add(mPackets, now, d.Received.Packets, received...)
+	f.count(p, sentBytes, d.Sent.Payload, now)
+	f.count(p, receivedBytes, d.Received.Payload, now)
+	f.count(p, sentWire, d.Sent.Wire, now)
+	f.count(p, receivedWire, d.Received.Wire, now)
+	f.count(p, sentPackets, d.Sent.Packets, now)
+	f.count(p, receivedPackets, d.Received.Packets, now)
 	if x.Protocol != flow.TCP {
 		return
 	}
-	f.add(mRetransmits, now, uint64(d.Retransmits), ends[:]...)
+	f.count(p, retransmits, uint64(d.Retransmits), now)
 	// A flow that rests keeps its last RTT: only packets make it a new reading.
 	if x.RTT > 0 && d.Received.Packets > 0 {
-		f.observe(mRTT, now, x.RTT, ends[:]...)
+		f.of(p, roundTrips, now).latency(x.RTT)
 	}
-	f.connected(r, now, ends)
+	f.connected(p, r, now)
 }
 
 // connected observes a connection's latency once.
-func (f *folder) connected(r *flow.Record, now time.Time, ends names) {
+func (f *folder) connected(p *pair, r *flow.Record, now time.Time) {
 	x := &r.Flow
 	_, awaited := f.awaiting[x.ID]
 	first := r.Kind == flow.RecordStart
 	switch {
 	case x.ConnectLatency > 0 && (first || awaited):
-		f.observe(mConnect, now, x.ConnectLatency, ends[:]...)
+		f.of(p, connects, now).latency(x.ConnectLatency)
 		delete(f.awaiting, x.ID)
 	case awaited && r.Kind == flow.RecordEnd:
 		delete(f.awaiting, x.ID)
 	case first && !x.Preexisting && len(f.awaiting) < maxAwaiting:
 		f.awaiting[x.ID] = struct{}{}
+	}
+}
+
+// expire removes what was silent since before.
+func (f *folder) expire(before time.Time) {
+	if f.store.expire(before) {
+		f.forget()
 	}
 }
 

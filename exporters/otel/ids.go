@@ -1,15 +1,15 @@
 package otel
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/collector/l7"
 )
 
 type (
@@ -35,17 +35,25 @@ func (c *traceContext) valid() bool { return c.parent != (spanID{}) }
 
 // contextOf reads a traceparent as W3C Trace Context has it. What is not valid
 // says nothing.
-func contextOf(l *flow.L7) traceContext {
-	h := l.Exchange.HTTP
-	if h == nil || h.Traceparent == "" {
-		return traceContext{}
+func contextOf(l *flow.L7) (c traceContext) {
+	if l.Exchange.HTTP == nil {
+		return c
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": h.Traceparent})
-	sc := trace.SpanContextFromContext(ctx)
-	if !sc.IsValid() {
-		return traceContext{}
+	trace, parent, flags := l7.Traceparent(l.Exchange.HTTP.Traceparent)
+	if trace == "" {
+		return c
 	}
-	return traceContext{trace: sc.TraceID(), parent: sc.SpanID(), sampled: sc.IsSampled()}
+	var f [1]byte
+	for _, of := range []struct {
+		into []byte
+		hex  string
+	}{{c.trace[:], trace}, {c.parent[:], parent}, {f[:], flags}} {
+		if _, err := hex.Decode(of.into, []byte(of.hex)); err != nil {
+			return traceContext{} // not reached: the digits are good
+		}
+	}
+	c.sampled = uint32(f[0])&flagSampled != 0
+	return c
 }
 
 // ids are those of an exchange's trace and spans.

@@ -23,16 +23,17 @@ type line[T any] struct {
 	ripe    func(*T) time.Time // before which it had better wait, where the queue has room
 	write   func(*parcel, *T)  // makes items of it
 	parcel  *parcel
+	item    T // the latest, which only the one that runs looks at
 	courier *courier
 }
 
 // put never waits. What has no room is counted, and put is false.
-func (l *line[T]) put(item T) bool {
+func (l *line[T]) put(item *T) bool {
 	select {
-	case l.queue <- item:
+	case l.queue <- *item:
 		return true
 	default:
-		l.full.Add(l.weigh(&item))
+		l.full.Add(l.weigh(item))
 		return false
 	}
 }
@@ -54,51 +55,49 @@ func (l *line[T]) run(ctx, sending context.Context) {
 // nothing is left.
 func (l *line[T]) gather(ctx context.Context) (weight uint64) {
 	var deadline <-chan time.Time
-	for n := 0; n < l.limits.Batch && !l.parcel.full(); n++ {
-		item, ok := l.next(ctx, deadline)
-		if !ok {
-			return weight
-		}
-		l.ripen(ctx, &item)
-		l.write(l.parcel, &item)
-		weight += l.weigh(&item)
+	for n := 0; n < l.limits.Batch && !l.parcel.full() && l.next(ctx, deadline); n++ {
+		l.ripen(ctx)
+		l.write(l.parcel, &l.item)
+		weight += l.weigh(&l.item)
 		if deadline == nil {
 			t := time.NewTimer(l.limits.Delay)
 			defer t.Stop()
 			deadline = t.C
 		}
 	}
+	var none T
+	l.item = none // what it points to is not held
 	return weight
 }
 
 // next takes an item. There is none when the deadline has come, or when ctx has
 // ended and the queue is empty.
-func (l *line[T]) next(ctx context.Context, deadline <-chan time.Time) (item T, ok bool) {
+func (l *line[T]) next(ctx context.Context, deadline <-chan time.Time) bool {
 	for {
 		select {
-		case item = <-l.queue:
-			return item, true
+		case l.item = <-l.queue:
+			return true
 		default:
 		}
 		if ctx.Err() != nil {
-			return item, false
+			return false
 		}
 		select {
-		case item = <-l.queue:
-			return item, true
+		case l.item = <-l.queue:
+			return true
 		case <-deadline:
-			return item, false
+			return false
 		case <-ctx.Done():
 		}
 	}
 }
 
-// ripen waits until it is time to look at an item.
-func (l *line[T]) ripen(ctx context.Context, item *T) {
+// ripen waits until it is time to look at the item.
+func (l *line[T]) ripen(ctx context.Context) {
 	if l.ripe == nil || len(l.queue) > cap(l.queue)/2 {
 		return
 	}
-	wait := time.Until(l.ripe(item))
+	wait := time.Until(l.ripe(&l.item))
 	if wait <= 0 || ctx.Err() != nil {
 		return
 	}

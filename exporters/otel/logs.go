@@ -51,7 +51,7 @@ func writeRecord(p *parcel, r *flow.Record) {
 		p.text(recordSeverityText, "INFO")
 	}
 	body := p.open(recordBody)
-	p.text(stringField, clean(sentence(r)))
+	p.text(stringField, clean(sentence(r, client.title, server.title)))
 	p.close(body)
 	a := recordWriter{&p.wire}
 	a.flow(r, client, server)
@@ -107,30 +107,34 @@ func opinion(j *flow.Judged) string {
 }
 
 // sentence is what a person reads first: TCP web -> db:5432 closed.
-func sentence(r *flow.Record) string {
+func sentence(r *flow.Record, client, server string) string {
 	f := &r.Flow
-	s := f.Protocol.String() + " " + endName(&f.Client, false) + " -> " + endName(&f.Server, f.Protocol.HasPorts())
-	if end := f.End.String(); end != "" {
-		s += " " + end
+	client, server = endName(&f.Client, client), endName(&f.Server, server)
+	var port, colon, end, said string
+	if n := f.Server.Addr.Port(); n != 0 && f.Protocol.HasPorts() {
+		colon, port = ":", decimal(n)
+	}
+	if s := f.End.String(); s != "" {
+		end = " " + s
 	}
 	if j := r.Judged; j != nil {
-		s += " " + opinion(j)
+		said = " " + opinion(j)
 	}
-	return s
+	return f.Protocol.String() + " " + client + " -> " + server + colon + port + end + said
 }
 
-func endName(e *flow.Endpoint, withPort bool) string {
-	name := e.Workload.String()
-	if name == "" && len(e.Names) > 0 {
-		name = e.Names[0]
+// endName is a workload's title, else the name by which it was found, else its
+// address.
+func endName(e *flow.Endpoint, title string) string {
+	switch {
+	case title != "":
+		return title
+	case len(e.Names) > 0 && e.Names[0] != "":
+		return e.Names[0]
+	case e.Addr.Addr().IsValid():
+		return e.Addr.Addr().String()
 	}
-	if name == "" && e.Addr.Addr().IsValid() {
-		name = e.Addr.Addr().String()
-	}
-	if withPort && e.Addr.Port() != 0 {
-		name += ":" + decimal(e.Addr.Port())
-	}
-	return name
+	return ""
 }
 
 // flow writes those of OpenTelemetry's registry "source" and "destination", and of
@@ -143,10 +147,7 @@ func (a recordWriter) flow(r *flow.Record, client, server *party) {
 	a.put(keySourcePort, port(f.Client.Addr))
 	a.put(keyDestAddress, address(f.Server.Addr))
 	a.put(keyDestPort, port(f.Server.Addr))
-	a.text(keySource, client.name)
-	a.text(keySourceNS, client.namespace)
-	a.text(keyDest, server.name)
-	a.text(keyDestNS, server.namespace)
+	*a.wire = append(append(*a.wire, client.source...), server.destination...)
 	if len(f.Server.Names) > 0 {
 		a.text(keyServerAddress, f.Server.Names[0])
 	}

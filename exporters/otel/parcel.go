@@ -51,8 +51,9 @@ type parcel struct {
 
 // party is a workload as messages tell of it.
 type party struct {
-	resource        []byte // the field with its resource
-	name, namespace string // of its service
+	resource            wire   // the field with its resource
+	source, destination wire   // the attributes of a record that it is an end of
+	title               string // what people call it; empty for nobody
 
 	// Its items in this message, of bytes in all; none where that is 0.
 	first, last, bytes int
@@ -77,8 +78,12 @@ func newParcel(r *resources) *parcel {
 func (p *parcel) of(w *flow.Workload) *party {
 	known := p.known[w]
 	if known == nil {
-		known = &party{resource: p.resources.of(w).field()}
-		known.name, known.namespace = serviceName(w)
+		name, namespace := serviceName(w)
+		known = &party{resource: p.resources.of(w).field(), title: w.String()}
+		known.source.attribute(recordAttributes, keySource, text(name))
+		known.source.attribute(recordAttributes, keySourceNS, text(namespace))
+		known.destination.attribute(recordAttributes, keyDest, text(name))
+		known.destination.attribute(recordAttributes, keyDestNS, text(namespace))
 		p.known[w] = known
 	}
 	return known

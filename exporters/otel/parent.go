@@ -18,9 +18,9 @@ const maxServings = 4096
 // It is safe for many goroutines.
 type servings struct {
 	mu     sync.Mutex
-	by     map[servingKey][]serving
-	ring   []servingKey // in the order they came
-	oldest int
+	newest map[servingKey]uint64 // the number of the latest with a key
+	ring   []serving             // the latest maxServings, by number
+	added  uint64                // the number of the latest; the first is 1
 }
 
 type servingKey struct {
@@ -31,11 +31,13 @@ type servingKey struct {
 
 // serving is the span of a request that a workload served, from start to end.
 type serving struct {
+	key        servingKey
 	span       spanID
 	start, end int64
+	before     uint64 // the number of the one before with the same key; 0 for none
 }
 
-func newServings() *servings { return &servings{by: map[servingKey][]serving{}} }
+func newServings() *servings { return &servings{newest: map[servingKey]uint64{}} }
 
 // add notes that a workload of this host served a request.
 func (s *servings) add(t *told) {
@@ -47,24 +49,25 @@ func (s *servings) add(t *told) {
 	key := servingKey{t.up.trace, t.up.parent, w.CgroupID}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.added++
+	one := serving{key: key, span: t.ids.server, start: x.Start, end: x.Start + max(x.Latency, 0), before: s.newest[key]}
+	s.newest[key] = s.added
 	if len(s.ring) < maxServings {
-		s.ring = append(s.ring, key)
-	} else {
-		s.forget(s.ring[s.oldest])
-		s.ring[s.oldest] = key
-		s.oldest = (s.oldest + 1) % maxServings
+		s.ring = append(s.ring, one)
+		return
 	}
-	s.by[key] = append(s.by[key], serving{t.ids.server, x.Start, x.Start + max(x.Latency, 0)})
+	oldest := s.at(s.added)
+	if s.newest[oldest.key] == s.added-maxServings {
+		delete(s.newest, oldest.key)
+	}
+	*oldest = one
 }
 
-// forget drops the oldest of a key.
-func (s *servings) forget(key servingKey) {
-	if list := s.by[key]; len(list) > 1 {
-		s.by[key] = list[1:]
-	} else {
-		delete(s.by, key)
-	}
-}
+// at is the place of a number.
+func (s *servings) at(number uint64) *serving { return &s.ring[(number-1)%maxServings] }
+
+// kept tells whether one with this number is remembered.
+func (s *servings) kept(number uint64) bool { return number > 0 && number+maxServings > s.added }
 
 // maxAlike bounds how many requests with one header are looked through: a client
 // may send all of its own with the same.
@@ -81,13 +84,17 @@ func (s *servings) serving(t *told) (spanID, bool) {
 	at := t.l.Exchange.Start
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.by[servingKey{t.up.trace, t.up.parent, w.CgroupID}]
 	var found *serving
-	for i := range list[max(0, len(list)-maxAlike):] {
-		c := &list[max(0, len(list)-maxAlike)+i]
-		if c.start < at && at <= c.end && (found == nil || c.start > found.start) {
+	number := s.newest[servingKey{t.up.trace, t.up.parent, w.CgroupID}]
+	for range maxAlike {
+		if !s.kept(number) {
+			break
+		}
+		c := s.at(number)
+		if c.start < at && at <= c.end && (found == nil || c.start >= found.start) {
 			found = c
 		}
+		number = c.before
 	}
 	if found == nil {
 		return spanID{}, false

@@ -114,22 +114,27 @@ func TestServingsBounded(t *testing.T) {
 	for i := range maxServings + 100 {
 		consume(t, e, with(request(front, middle, time.Duration(i), time.Second), traceparent(fmt.Sprintf("%016x", i/3+1))))
 	}
-	n := 0
-	for _, list := range e.servings.by {
-		n += len(list)
+	headers := map[servingKey]bool{}
+	for _, one := range e.servings.ring {
+		headers[one.key] = true
 	}
-	if n != maxServings || len(e.servings.ring) != maxServings {
-		t.Errorf("%d servings in %d places, want %d", n, len(e.servings.ring), maxServings)
+	if n := len(e.servings.newest); n != len(headers) || len(e.servings.ring) != maxServings {
+		t.Errorf("%d servings, want %d, of %d headers, want %d", len(e.servings.ring), maxServings, n, len(headers))
 	}
 	last := told{l: request(middle, back, time.Second/2, time.Second).L7, up: contextOf(with(request(middle, back, 0, 0), traceparent(fmt.Sprintf("%016x", (maxServings+99)/3+1))).L7)}
 	if _, ok := e.servings.serving(&last); !ok {
 		t.Error("the newest is forgotten")
+	}
+	first := told{l: request(middle, back, 1, time.Second).L7, up: contextOf(with(request(middle, back, 0, 0), traceparent(fmt.Sprintf("%016x", 1))).L7)}
+	if _, ok := e.servings.serving(&first); ok {
+		t.Error("the oldest is remembered for ever")
 	}
 }
 
 func TestContext(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "", traceparent(aParent): aTrace + aParent + "true", "00-" + aTrace + "-" + aParent + "-00": aTrace + aParent + "false",
+		"00-" + aTrace + "-" + aParent + "-ff": aTrace + aParent + "true", "01-" + aTrace + "-" + aParent + "-02-more": aTrace + aParent + "false",
 		"00-" + aTrace + "-0000000000000000-01": "", "ff-" + aTrace + "-" + aParent + "-01": "", "00-" + aTrace + "-" + aParent: "", "\xff": "",
 	} {
 		c := contextOf(with(request(front, back, 0, 0), header).L7)

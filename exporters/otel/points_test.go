@@ -272,6 +272,31 @@ func TestExpiry(t *testing.T) {
 	if all := points(t, e.measured(time.Now())); len(all["http.server.request.duration"]) != 0 {
 		t.Error("a silent series is still sent")
 	}
+	// And what comes again has series that are sent.
+	consume(t, e, tally(request(front, back, 0, 0), 2), connection(flow.RecordStart, front, back))
+	all := points(t, e.measured(time.Now()))
+	if p, n := one(t, all, "http.server.request.duration"), one(t, all, "weir.flows"); p.count != 2 || n.number != 1 {
+		t.Errorf("%d requests and %d flows after a silence, want 2 and 1", p.count, n.number)
+	}
+}
+
+// Who is remembered is bounded, and who is forgotten goes on counting.
+func TestFoundBounded(t *testing.T) {
+	e := exporter(t, Config{})
+	for range 2 {
+		for i := range maxFound + 10 {
+			r := tally(request(front, back, 0, 0), 1)
+			r.L7.Route = fmt.Sprintf("/%d", i)
+			r.L7.Client.Workload = workload(uint64(i+100), "many")
+			consume(t, e, r, connection(flow.RecordStart, r.L7.Client.Workload, back))
+		}
+	}
+	if len(e.folder.pairs) > maxFound || len(e.folder.operations) > maxFound {
+		t.Errorf("%d pairs and %d operations, want no more than %d", len(e.folder.pairs), len(e.folder.operations), maxFound)
+	}
+	if p := one(t, points(t, e.measured(time.Unix(1, 0))), "weir.flows"); p.number != 2*(maxFound+10) {
+		t.Errorf("%d flows, want %d", p.number, 2*(maxFound+10))
+	}
 }
 
 // No message is larger than what receivers take as a rule.

@@ -37,7 +37,6 @@ type store struct {
 	held      map[holder]int
 	workloads map[uint64]*flow.Workload // the latest that is known of each
 	budget    int
-	overflow  uint64 // observations that went to an overflow series
 }
 
 // holder is who has series of a metric.
@@ -63,7 +62,6 @@ func (s *store) series(m metricID, w *flow.Workload, now time.Time, values ...st
 	x := s.all[k]
 	if x == nil {
 		if free := s.budget - s.used[m]; free <= 0 || w != nil && s.held[holder{m, k.workload}] >= free {
-			s.overflow++
 			k = seriesKey{metric: m, overflow: true}
 			x = s.all[k]
 		}
@@ -89,12 +87,12 @@ func (s *store) add(m metricID, now time.Time, n uint64, values ...string) {
 	}
 }
 
-func (s *store) observe(m metricID, now time.Time, ns int64, values ...string) {
-	s.series(m, nil, now, values...).latencies.Add(flow.BucketOf(ns), 1, uint64(ns))
-}
+// latency counts one of ns.
+func (x *series) latency(ns int64) { x.latencies.Add(flow.BucketOf(ns), 1, uint64(ns)) }
 
-// expire removes what was silent since before.
-func (s *store) expire(before time.Time) {
+// expire removes what was silent since before, and tells whether anything was.
+func (s *store) expire(before time.Time) bool {
+	had := len(s.all)
 	kept := map[uint64]struct{}{}
 	for k, x := range s.all {
 		if !x.last.Before(before) {
@@ -116,4 +114,5 @@ func (s *store) expire(before time.Time) {
 			delete(s.workloads, id)
 		}
 	}
+	return len(s.all) < had
 }

@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 
@@ -21,18 +22,17 @@ const (
 	numeric
 	logical
 	fractional
-	addressed // written as text
+	addressed // an IPv4 address, which becomes text
 	listed    // of texts
 )
 
-// value is an attribute's. The zero value is none. It is made without memory of its
+// value is an attribute's. The zero value is none. It takes next to no memory of its
 // own, and is cleaned when it is written.
 type value struct {
 	kind   valueKind
-	number uint64 // an integer's, a truth's or a float's bits
+	number uint64 // an integer, a truth, an address or a float's bits
 	text   string
-	addr   netip.Addr
-	list   []string
+	list   *[]string
 }
 
 // text is absent where it is empty.
@@ -81,15 +81,26 @@ func texts(list []string) value {
 	if len(list) == 0 {
 		return value{}
 	}
-	return value{kind: listed, list: list}
+	return value{kind: listed, list: &list}
 }
 
 // address and port are absent where there is none.
 func address(a netip.AddrPort) value {
-	if !a.Addr().IsValid() {
-		return value{}
+	switch ip := a.Addr().Unmap(); {
+	case ip.Is4():
+		b := ip.As4()
+		return value{kind: addressed, number: uint64(binary.BigEndian.Uint32(b[:]))}
+	case ip.IsValid():
+		return text(ip.WithZone("").String())
 	}
-	return value{kind: addressed, addr: a.Addr().Unmap().WithZone("")}
+	return value{}
+}
+
+// ip is an address' own.
+func (v value) ip() netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], uint32(v.number))
+	return netip.AddrFrom4(b)
 }
 
 func port(a netip.AddrPort) value { return some(uint64(a.Port())) }
@@ -100,7 +111,7 @@ func (v value) String() string {
 	case textual:
 		return clean(v.text)
 	case addressed:
-		return v.addr.String()
+		return v.ip().String()
 	}
 	return ""
 }
@@ -118,6 +129,10 @@ const (
 	doubleField     field = 4
 	arrayField      field = 5
 	arrayValueField field = 1
+
+	keyTag    = byte(keyField)<<3 | byte(protowire.BytesType)
+	valueTag  = byte(valueField)<<3 | byte(protowire.BytesType)
+	stringTag = byte(stringField)<<3 | byte(protowire.BytesType)
 )
 
 // attribute writes one, as a KeyValue in a field of what has it.
@@ -127,8 +142,8 @@ func (w *wire) attribute(f field, key string, v value) {
 	case textual:
 		w.textAttribute(f, key, clean(v.text))
 	case addressed:
-		var b [48]byte
-		w.textAttribute(f, key, string(v.addr.AppendTo(b[:0])))
+		var b [len("255.255.255.255")]byte
+		w.textAttribute(f, key, string(v.ip().AppendTo(b[:0])))
 	case numeric:
 		w.key(f, key, 1+protowire.SizeVarint(v.number))
 		*w = protowire.AppendVarint(protowire.AppendTag(*w, intField, protowire.VarintType), v.number)
@@ -142,9 +157,9 @@ func (w *wire) attribute(f field, key string, v value) {
 		begin := w.open(f)
 		w.text(keyField, key)
 		any, array := w.open(valueField), w.open(arrayField)
-		for _, s := range v.list {
+		for _, s := range *v.list {
 			one := w.open(arrayValueField)
-			*w = protowire.AppendString(protowire.AppendTag(*w, stringField, protowire.BytesType), clean(s))
+			*w = protowire.AppendString(append(*w, stringTag), clean(s))
 			w.close(one)
 		}
 		w.close(array)
@@ -155,13 +170,19 @@ func (w *wire) attribute(f field, key string, v value) {
 
 func (w *wire) textAttribute(f field, key, s string) {
 	w.key(f, key, 1+protowire.SizeBytes(len(s)))
-	*w = protowire.AppendString(protowire.AppendTag(*w, stringField, protowire.BytesType), s)
+	*w = protowire.AppendString(append(*w, stringTag), s)
 }
 
 // key begins an attribute whose AnyValue is of so many bytes, which follow.
 func (w *wire) key(f field, key string, size int) {
-	b := protowire.AppendTag(*w, f, protowire.BytesType)
+	b := *w
+	if whole := len(key) + size + 4; whole < 1<<7 && f < 1<<4 { // as most are: each length takes one byte
+		b = append(b, byte(f)<<3|byte(protowire.BytesType), byte(whole), keyTag, byte(len(key)))
+		*w = append(append(b, key...), valueTag, byte(size))
+		return
+	}
+	b = protowire.AppendTag(b, f, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(1+protowire.SizeBytes(len(key))+1+protowire.SizeBytes(size)))
-	b = protowire.AppendString(protowire.AppendTag(b, keyField, protowire.BytesType), key)
-	*w = protowire.AppendVarint(protowire.AppendTag(b, valueField, protowire.BytesType), uint64(size))
+	b = protowire.AppendString(append(b, keyTag), key)
+	*w = protowire.AppendVarint(append(b, valueTag), uint64(size))
 }
