@@ -46,14 +46,14 @@ type Exporter struct {
 	servings  *servings
 	rest      rest
 
-	spans   *line[told]        // nil where they are not sent
-	records *line[flow.Record] //
-	metrics *courier           //
+	spans   *line    // nil where they are not sent
+	records *line    //
+	metrics *courier //
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards folder, points and sheet
 	folder *folder
-	points *parcel
-	told   told // the exchange that Consume is at
+	points *packer
+	sheet  parcel
 
 	unsaid atomic.Uint64
 }
@@ -75,22 +75,15 @@ func New(cfg Config) (*Exporter, error) {
 		return nil, err
 	}
 	if cfg.Traces != nil {
-		e.spans = &line[told]{
-			limits: cfg.Spans, queue: make(chan told, cfg.Spans.Queue), write: e.writeSpans, parcel: newParcel(&e.resources),
-			weigh: func(t *told) uint64 { return uint64(t.spans()) }, ripe: func(t *told) time.Time { return t.ripe },
-		}
-		e.spans.courier = e.courier(&traceSignal, cfg.Traces)
+		e.spans = newLine(cfg.Spans, e.courier(&traceSignal, cfg.Traces), newPacker(&e.resources))
+		e.spans.ready = e.servings.settle
 	}
 	if cfg.Logs != nil {
-		e.records = &line[flow.Record]{
-			limits: cfg.Records, queue: make(chan flow.Record, cfg.Records.Queue), write: writeRecord, parcel: newParcel(&e.resources),
-			weigh: func(*flow.Record) uint64 { return 1 },
-		}
-		e.records.courier = e.courier(&logSignal, cfg.Logs)
+		e.records = newLine(cfg.Records, e.courier(&logSignal, cfg.Logs), newPacker(&e.resources))
 	}
 	if cfg.Metrics != nil {
 		e.metrics = e.courier(&metricSignal, cfg.Metrics)
-		e.points = newParcel(&e.resources)
+		e.points = newPacker(&e.resources)
 	}
 	return e, nil
 }
@@ -152,7 +145,7 @@ func (e *Exporter) String() string {
 // Name is the stage of the exporter's losses.
 func (e *Exporter) Name() string { return stage }
 
-// Consume queues what becomes spans and log records, and counts the rest. It never
+// Consume writes what becomes spans and log records, and counts the rest. It never
 // waits for a receiver and never fails.
 func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
 	now := time.Now()
@@ -179,7 +172,7 @@ func (e *Exporter) flow(r *flow.Record, now time.Time) {
 		e.folder.flow(r, now)
 	}
 	if e.records != nil && logged(r) {
-		e.records.put(r) // counts what has no room
+		e.records.put(now, now, 1, func(p *parcel) { writeRecord(e.records.packer, p, r) }) // counts what has no room
 	}
 }
 
@@ -199,18 +192,18 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	if e.spans == nil || protocolOf(l.Protocol) == nil {
 		return
 	}
-	t := &e.told
-	*t = told{l: l, verdict: r.Verdict, up: contextOf(l)}
+	t := told{l: l, verdict: r.Verdict, up: contextOf(l)}
 	t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
-	e.servings.add(t)
-	if !e.sampler.takes(t) {
+	e.servings.add(&t)
+	if !e.sampler.takes(&t) {
 		return
 	}
 	t.more = e.rest.told(l.Exchange)
+	ripe := now
 	if t.up.valid() {
-		t.ripe = now.Add(e.cfg.Spans.Delay) // the exchange that caused it ends later (servings)
+		ripe = now.Add(e.cfg.Spans.Delay) // the exchange that caused it ends later (servings)
 	}
-	if !e.spans.put(t) {
+	if !e.spans.put(now, ripe, t.spans(), func(p *parcel) { writeSpans(e.spans.packer, p, &t) }) {
 		e.rest.untold(l.Exchange, t.more)
 	}
 }

@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,98 +14,147 @@ type Limits struct {
 	Delay time.Duration // how long one waits for others, and a span for the one that it is to be below
 }
 
-// line is a bounded queue with a courier at its end: the newest has no place where
-// it is full. Any goroutine may put, one runs it.
-type line[T any] struct {
+// line is a bounded queue with a courier at its end. What is put is written into
+// parcels at once: bytes wait, not records. The newest has no place where it is full.
+// Any goroutine may put, one runs it.
+type line struct {
 	limits  Limits
-	queue   chan T
-	full    atomic.Uint64
-	weigh   func(*T) uint64    // in the signal's unit
-	ripe    func(*T) time.Time // before which it had better wait, where the queue has room
-	write   func(*parcel, *T)  // makes items of it
-	parcel  *parcel
-	item    T // the latest, which only the one that runs looks at
 	courier *courier
+	packer  *packer       // its message method is the goroutine's that runs
+	ready   func(*parcel) // does what is left to do before a parcel goes; may be nil
+	full    atomic.Uint64 // in the signal's unit
+
+	mu      sync.Mutex
+	parcels []*parcel     // the oldest first; only the last may be open
+	waiting int           // things put into them
+	empty   *parcel       // to be filled next; may be nil
+	news    chan struct{} // that the first has come, or that there is a parcel more
 }
 
-// put never waits. What has no room is counted, and put is false.
-func (l *line[T]) put(item *T) bool {
-	select {
-	case l.queue <- *item:
-		return true
-	default:
-		l.full.Add(l.weigh(item))
+func newLine(l Limits, c *courier, p *packer) *line {
+	return &line{limits: l, courier: c, packer: p, news: make(chan struct{}, 1)}
+}
+
+// put has a thing written into a parcel, that is of so much weight in the signal's
+// unit, and had better not go before it is ripe. It never waits for a receiver. What
+// has no room is not written but counted, and put is false.
+func (l *line) put(now, ripe time.Time, weight uint64, write func(*parcel)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting >= l.limits.Queue {
+		l.full.Add(weight)
 		return false
+	}
+	p := l.last(now)
+	write(p)
+	p.n++
+	p.weight += weight
+	if ripe.After(p.ripe) {
+		p.ripe = ripe
+	}
+	l.waiting++
+	if p.n == l.limits.Batch || p.full() {
+		p.closed = true
+		l.tell()
+	}
+	return true
+}
+
+// last is the parcel that is being filled.
+func (l *line) last(now time.Time) *parcel {
+	if n := len(l.parcels); n > 0 && l.parcels[n-1].takes(now) {
+		return l.parcels[n-1]
+	}
+	p := l.empty
+	l.empty = nil
+	if p == nil {
+		p = &parcel{}
+	}
+	l.packer.begin(p)
+	p.due = now.Add(l.limits.Delay)
+	l.parcels = append(l.parcels, p)
+	l.tell()
+	return p
+}
+
+func (l *line) tell() {
+	select {
+	case l.news <- struct{}{}:
+	default:
 	}
 }
 
 // run sends what is put until ctx ends, then the rest until sending does.
-func (l *line[T]) run(ctx, sending context.Context) {
+func (l *line) run(ctx, sending context.Context) {
 	for {
-		n := l.gather(ctx)
-		if n == 0 {
+		p := l.next(ctx)
+		if p == nil {
 			return
 		}
-		message := l.parcel.message()
-		l.courier.deliver(ctx, sending, message, n)
+		if l.ready != nil {
+			l.ready(p)
+		}
+		message := l.packer.message(p)
+		weight := p.weight
+		l.reuse(p)
+		l.courier.deliver(ctx, sending, message, weight)
 		message.Free()
 	}
 }
 
-// gather fills the parcel, and weighs what is in it: nothing when ctx has ended and
-// nothing is left.
-func (l *line[T]) gather(ctx context.Context) (weight uint64) {
-	var deadline <-chan time.Time
-	for n := 0; n < l.limits.Batch && !l.parcel.full() && l.next(ctx, deadline); n++ {
-		l.ripen(ctx)
-		l.write(l.parcel, &l.item)
-		weight += l.weigh(&l.item)
-		if deadline == nil {
-			t := time.NewTimer(l.limits.Delay)
-			defer t.Stop()
-			deadline = t.C
-		}
-	}
-	var none T
-	l.item = none // what it points to is not held
-	return weight
-}
-
-// next takes an item. There is none when the deadline has come, or when ctx has
-// ended and the queue is empty.
-func (l *line[T]) next(ctx context.Context, deadline <-chan time.Time) bool {
+// next waits for a parcel that is to go. There is none when ctx has ended and nothing
+// is left.
+func (l *line) next(ctx context.Context) *parcel {
+	t := time.NewTimer(0)
+	defer t.Stop()
 	for {
-		select {
-		case l.item = <-l.queue:
-			return true
-		default:
+		now := time.Now()
+		p, wait := l.take(now, ctx.Err() != nil)
+		if p != nil || wait < 0 {
+			return p
 		}
-		if ctx.Err() != nil {
-			return false
-		}
+		t.Reset(wait)
 		select {
-		case l.item = <-l.queue:
-			return true
-		case <-deadline:
-			return false
+		case <-t.C:
+		case <-l.news:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// ripen waits until it is time to look at the item.
-func (l *line[T]) ripen(ctx context.Context) {
-	if l.ripe == nil || len(l.queue) > cap(l.queue)/2 {
-		return
+// take takes the oldest parcel where it is time, and else tells how long to wait;
+// below 0 where ctx has ended and nothing is left.
+func (l *line) take(now time.Time, ended bool) (*parcel, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.parcels) == 0 {
+		if ended {
+			return nil, -1
+		}
+		return nil, time.Hour // there will be news
 	}
-	wait := time.Until(l.ripe(&l.item))
-	if wait <= 0 || ctx.Err() != nil {
-		return
+	p := l.parcels[0]
+	wait := time.Duration(0)
+	if p.takes(now) {
+		wait = p.due.Sub(now)
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	if l.waiting <= l.limits.Queue/2 {
+		wait = max(wait, p.ripe.Sub(now))
+	}
+	if wait > 0 && !ended {
+		return nil, wait
+	}
+	p.closed = true
+	l.parcels = append(l.parcels[:0], l.parcels[1:]...)
+	l.waiting -= p.n
+	return p, 0
+}
+
+// reuse takes back a parcel whose message is made.
+func (l *line) reuse(p *parcel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if cap(p.wire) <= 2*maxMessage {
+		l.empty = p
 	}
 }

@@ -34,9 +34,9 @@ const (
 
 // writeRecord makes a log record of a flow record, of the client's workload where it
 // is of this host, else of the server's.
-func writeRecord(p *parcel, r *flow.Record) {
+func writeRecord(k *packer, p *parcel, r *flow.Record) {
 	f := &r.Flow
-	client, server := p.of(f.Client.Workload), p.of(f.Server.Workload)
+	client, server := k.of(f.Client.Workload), k.of(f.Server.Workload)
 	of := client
 	if f.Client.Workload == nil || !f.Client.Seen && f.Server.Seen {
 		of = server

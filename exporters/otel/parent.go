@@ -73,19 +73,41 @@ func (s *servings) kept(number uint64) bool { return number > 0 && number+maxSer
 // may send all of its own with the same.
 const maxAlike = 64
 
-// serving is the span within which a workload made the request t: of the requests
-// with the same header that it was serving then, the one that began last. Each
-// begins before what it causes, so that no spans are each other's parents.
-func (s *servings) serving(t *told) (spanID, bool) {
+// wanted is the parent of a span that a workload's request has: which it is can be
+// said once the request that caused it is told.
+type wanted struct {
+	at    int // in the wire, where the header's stands
+	key   servingKey
+	start int64 // of the request
+}
+
+// cause is what the request that caused t was served as; not ok where there is none.
+func (t *told) cause() (key servingKey, ok bool) {
 	w := t.l.Client.Workload
 	if !t.up.valid() || w == nil {
-		return spanID{}, false
+		return key, false
 	}
-	at := t.l.Exchange.Start
+	return servingKey{t.up.trace, t.up.parent, w.CgroupID}, true
+}
+
+// settle puts the spans of a parcel below those that caused them, as far as they are
+// known now.
+func (s *servings) settle(p *parcel) {
+	for _, w := range p.wanted {
+		if span, ok := s.serving(w.key, w.start); ok {
+			copy(p.wire[w.at:], span[:])
+		}
+	}
+}
+
+// serving is the span within which a request was made: of the requests with the same
+// header that the workload was serving then, the one that began last. Each begins
+// before what it causes, so that no spans are each other's parents.
+func (s *servings) serving(key servingKey, at int64) (spanID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found *serving
-	number := s.newest[servingKey{t.up.trace, t.up.parent, w.CgroupID}]
+	number := s.newest[key]
 	for range maxAlike {
 		if !s.kept(number) {
 			break

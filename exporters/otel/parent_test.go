@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -89,10 +91,21 @@ func TestServings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := exporter(t, Config{})
 			consume(t, e, append(tc.outer, inner)...)
-			items := queued(e.spans)
-			got, ok := e.servings.serving(&items[len(items)-1])
-			if ok != tc.caused || ok && got != items[0].ids.server {
-				t.Errorf("serving %v, %v, want %v, %v", got, ok, items[0].ids.server, tc.caused)
+			spans := map[string]*tracepb.Span{}
+			for _, r := range spanMessage(t, e).ResourceSpans {
+				for _, s := range r.ScopeSpans[0].Spans {
+					key := fmt.Sprint(s.Kind, s.StartTimeUnixNano-uint64(epoch))
+					spans[key] = s
+				}
+			}
+			server := fmt.Sprint(tracepb.Span_SPAN_KIND_SERVER, tc.outer[0].L7.Exchange.Start-epoch)
+			client := fmt.Sprint(tracepb.Span_SPAN_KIND_CLIENT, inner.L7.Exchange.Start-epoch)
+			got, want := hex.EncodeToString(spans[client].ParentSpanId), aParent
+			if tc.caused {
+				want = hex.EncodeToString(spans[server].SpanId)
+			}
+			if got != want {
+				t.Errorf("below %s, want %s", got, want)
 			}
 		})
 	}
@@ -102,9 +115,12 @@ func TestServings(t *testing.T) {
 func TestServingItself(t *testing.T) {
 	e := exporter(t, Config{})
 	consume(t, e, with(request(middle, middle, 0, time.Second), traceparent(aParent)))
-	item := queued(e.spans)[0]
-	if _, ok := e.servings.serving(&item); ok {
-		t.Error("a span is its own parent's parent")
+	for _, r := range spanMessage(t, e).ResourceSpans {
+		for _, s := range r.ScopeSpans[0].Spans {
+			if s.Kind == tracepb.Span_SPAN_KIND_CLIENT && hex.EncodeToString(s.ParentSpanId) != aParent {
+				t.Error("a span is its own parent's parent")
+			}
+		}
 	}
 }
 
@@ -121,13 +137,14 @@ func TestServingsBounded(t *testing.T) {
 	if n := len(e.servings.newest); n != len(headers) || len(e.servings.ring) != maxServings {
 		t.Errorf("%d servings, want %d, of %d headers, want %d", len(e.servings.ring), maxServings, n, len(headers))
 	}
-	last := told{l: request(middle, back, time.Second/2, time.Second).L7, up: contextOf(with(request(middle, back, 0, 0), traceparent(fmt.Sprintf("%016x", (maxServings+99)/3+1))).L7)}
-	if _, ok := e.servings.serving(&last); !ok {
-		t.Error("the newest is forgotten")
+	served := func(i int) bool {
+		one := told{l: request(middle, back, 0, time.Second).L7, up: contextOf(with(request(middle, back, 0, 0), traceparent(fmt.Sprintf("%016x", i/3+1))).L7)}
+		key, _ := one.cause()
+		_, ok := e.servings.serving(key, epoch+int64(time.Second/2))
+		return ok
 	}
-	first := told{l: request(middle, back, 1, time.Second).L7, up: contextOf(with(request(middle, back, 0, 0), traceparent(fmt.Sprintf("%016x", 1))).L7)}
-	if _, ok := e.servings.serving(&first); ok {
-		t.Error("the oldest is remembered for ever")
+	if !served(maxServings+99) || !served(100) || served(96) {
+		t.Error("not the newest are remembered")
 	}
 }
 

@@ -33,7 +33,7 @@ type metricMessage struct {
 // collect makes messages of the series as they are now. With delta temporality
 // they begin anew.
 func (e *Exporter) collect(s *store, now time.Time) (out []metricMessage) {
-	p, t, explicit := e.points, e.cfg.Temporality, e.cfg.ExplicitBuckets
+	k, p, t, explicit := e.points, &e.sheet, e.cfg.Temporality, e.cfg.ExplicitBuckets
 	keys := make([]seriesKey, 0, len(s.all))
 	for k, x := range s.all {
 		if x.tells(k.metric, t) {
@@ -42,12 +42,13 @@ func (e *Exporter) collect(s *store, now time.Time) (out []metricMessage) {
 	}
 	slices.SortFunc(keys, seriesKey.compare)
 	for len(keys) > 0 {
+		k.begin(p)
 		n := 0 // points
 		for len(keys) > 0 && n < maxPoints && !p.full() {
 			first := keys[0]
-			of := p.own
+			of := k.own
 			if first.workload != 0 {
-				of = p.of(s.workloads[first.workload])
+				of = k.of(s.workloads[first.workload])
 			}
 			begin := p.begin()
 			data := metrics[first.metric].begin(&p.wire, t, explicit)
@@ -62,7 +63,7 @@ func (e *Exporter) collect(s *store, now time.Time) (out []metricMessage) {
 			p.close(data)
 			p.end(of, begin)
 		}
-		out = append(out, metricMessage{p.message(), uint64(n)})
+		out = append(out, metricMessage{k.message(p), uint64(n)})
 	}
 	return out
 }

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	tracecollectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -78,15 +81,25 @@ func TestSamplerRatio(t *testing.T) {
 	}
 }
 
+// moreOf is what the clients' spans say of others like them, by when they began.
+func moreOf(m *tracecollectorpb.ExportTraceServiceRequest) (out []uint64) {
+	for _, r := range m.ResourceSpans {
+		for _, s := range r.ScopeSpans[0].Spans {
+			if s.Kind == tracepb.Span_SPAN_KIND_CLIENT {
+				n, _ := plainly(s.Attributes)[keyMore].(int64)
+				out = append(out, uint64(n))
+			}
+		}
+	}
+	return out
+}
+
 // What is counted and not told is said on the next span like it, each exchange once.
 func TestMore(t *testing.T) {
 	e := exporter(t, Config{})
 	more := func(records ...flow.Record) (out []uint64) {
 		consume(t, e, records...)
-		for _, item := range queued(e.spans) {
-			out = append(out, item.more)
-		}
-		return out
+		return moreOf(spanMessage(t, e))
 	}
 	at := func(i int) flow.Record { return request(front, back, time.Duration(i), time.Millisecond) }
 	other := at(0)
@@ -120,12 +133,12 @@ func TestMoreOfWhatWasDropped(t *testing.T) {
 	e := exporter(t, Config{Spans: Limits{Queue: 1}})
 	at := func(i int) flow.Record { return request(front, back, time.Duration(i), time.Millisecond) }
 	consume(t, e, at(0), at(1), at(2), tally(at(0), 50))
-	if n := len(queued(e.spans)); n != 1 {
+	if n := len(moreOf(spanMessage(t, e))); n != 1 {
 		t.Fatalf("%d in the queue, want 1", n)
 	}
 	consume(t, e, at(3))
-	if items := queued(e.spans); items[0].more != 49 {
-		t.Errorf("more %d, want 49: all but the one that was told", items[0].more)
+	if more := moreOf(spanMessage(t, e)); len(more) != 1 || more[0] != 49 {
+		t.Errorf("more %d, want 49: all but the one that was told", more)
 	}
 	if n := e.Lost()[flow.Loss{Stage: "otel", Reason: "spans_queue_full"}]; n != 4 {
 		t.Errorf("lost %d spans, want 4", n)

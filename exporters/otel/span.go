@@ -1,8 +1,6 @@
 package otel
 
 import (
-	"time"
-
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -16,7 +14,6 @@ const denied = "policy_denied"
 type told struct {
 	l       *flow.L7
 	verdict flow.Verdict
-	ripe    time.Time // when its parent can be looked for
 	ids     ids
 	up      traceContext // what the request's traceparent says
 	more    uint64       // exchanges like it that were counted since the last that became spans
@@ -35,7 +32,7 @@ func (t *told) ends() end {
 }
 
 // spans is how many it gives.
-func (t *told) spans() int {
+func (t *told) spans() uint64 {
 	if t.ends() == bothEnds {
 		return 2
 	}
@@ -72,26 +69,26 @@ const (
 	statusCode field = 3
 )
 
-// writeSpans makes the spans of an exchange, of one workload or of two.
-func (e *Exporter) writeSpans(p *parcel, t *told) {
+// writeSpans makes the spans of an exchange, of one workload or of two. Below which
+// one the client's is can be said later (wanted).
+func writeSpans(k *packer, p *parcel, t *told) {
 	ends := t.ends()
 	if ends&clientEnd != 0 {
-		parent := t.up.parent
-		if forwarder, ok := e.servings.serving(t); ok {
-			parent = forwarder
+		at := t.write(k, p, clientEnd, t.up.parent, false)
+		if key, ok := t.cause(); ok {
+			p.wanted = append(p.wanted, wanted{at, key, t.l.Exchange.Start})
 		}
-		t.write(p, clientEnd, parent, false)
 	}
 	switch ends {
 	case bothEnds:
-		t.write(p, serverEnd, t.ids.client, true)
+		t.write(k, p, serverEnd, t.ids.client, true)
 	case serverEnd:
-		t.write(p, serverEnd, t.up.parent, true)
+		t.write(k, p, serverEnd, t.up.parent, true)
 	}
 }
 
-// write makes the span of one end, under its parent.
-func (t *told) write(p *parcel, of end, parent spanID, remote bool) {
+// write makes the span of one end, and tells where in the wire its parent stands.
+func (t *told) write(k *packer, p *parcel, of end, parent spanID, remote bool) (at int) {
 	x := t.l.Exchange
 	protocol := protocolOf(t.l.Protocol)
 	workload, own, kind := t.l.Client.Workload, t.ids.client[:], tracepb.Span_SPAN_KIND_CLIENT
@@ -104,6 +101,7 @@ func (t *told) write(p *parcel, of end, parent spanID, remote bool) {
 	p.bytes(spanOwn, own)
 	if parent != (spanID{}) {
 		p.bytes(spanParent, parent[:])
+		at = len(p.wire) - len(parent) - begin
 		if remote {
 			flags |= flagRemote
 		}
@@ -122,7 +120,7 @@ func (t *told) write(p *parcel, of end, parent spanID, remote bool) {
 		flags |= flagSampled
 	}
 	p.fixed32(spanFlags, flags)
-	p.end(p.of(workload), begin)
+	return p.end(k.of(workload), begin) + at
 }
 
 func (t *told) attributes(w *wire, p *protocol, of end) {

@@ -20,13 +20,14 @@ type wire []byte
 const headroom = 1 + 2
 
 // open begins an embedded message, in a field below 16. close ends it, and is told
-// what open gave; one that was opened later is closed before.
+// what open gave; one that was opened later is closed before. It tells where in the
+// wire the message begins after all.
 func (w *wire) open(f field) (begin int) {
 	*w = append(protowire.AppendTag(*w, f, protowire.BytesType), 0, 0)
 	return len(*w)
 }
 
-func (w *wire) close(begin int) {
+func (w *wire) close(begin int) int {
 	n := len(*w) - begin
 	size := protowire.SizeVarint(uint64(n))
 	switch {
@@ -38,6 +39,7 @@ func (w *wire) close(begin int) {
 		*w = (*w)[:len(*w)-1]
 	}
 	protowire.AppendVarint((*w)[:begin-2], uint64(n))
+	return begin - 2 + size
 }
 
 func (w *wire) text(f field, s string) {
