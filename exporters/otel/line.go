@@ -28,6 +28,7 @@ type line struct {
 	parcels []*parcel     // the oldest first; only the last may be open
 	waiting int           // things put into them
 	empty   *parcel       // to be filled next; may be nil
+	size    int           // of the latest parcel that was filled, in bytes
 	news    chan struct{} // that the first has come, or that there is a parcel more
 }
 
@@ -54,7 +55,7 @@ func (l *line) put(now, ripe time.Time, weight uint64, write func(*parcel)) bool
 	}
 	l.waiting++
 	if p.n == l.limits.Batch || p.full() {
-		p.closed = true
+		p.closed, l.size = true, len(p.wire)
 		l.tell()
 	}
 	return true
@@ -68,7 +69,7 @@ func (l *line) last(now time.Time) *parcel {
 	p := l.empty
 	l.empty = nil
 	if p == nil {
-		p = &parcel{}
+		p = &parcel{wire: make(wire, 0, l.size+l.size/4)} // nearly all are alike
 	}
 	l.packer.begin(p)
 	p.due = now.Add(l.limits.Delay)

@@ -2,7 +2,6 @@ package otel
 
 import (
 	"crypto/tls"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -114,13 +113,13 @@ func urlFull(l *flow.L7) value {
 	if host == "" {
 		return value{}
 	}
-	if l.Exchange.Port != 80 {
-		return text("http://" + net.JoinHostPort(host, decimal(l.Exchange.Port)) + path)
-	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	return text("http://" + host + path)
+	if l.Exchange.Port == 80 {
+		return text("http://" + host + path)
+	}
+	return text("http://" + host + ":" + decimal(l.Exchange.Port) + path)
 }
 
 // withoutUser takes the user information out of an absolute URL.
