@@ -68,7 +68,7 @@ func New(cfg Config) (*Exporter, error) {
 		servings:  newServings(), rest: newRest(), folder: newFolder(),
 	}
 	for _, a := range cfg.Attributes {
-		e.resources.extra = append(e.resources.extra, attribute{a[0], text(a[1])})
+		e.resources.extra = append(e.resources.extra, attribute{clean(a[0]), text(a[1])})
 	}
 	var err error
 	if e.sampler, err = newSampler(cfg.Sampler, cfg.SamplerArg); err != nil {
