@@ -6,6 +6,7 @@
  */
 #include "device_inbound.h"
 #include "device_turn.h"
+#include "syn_note.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

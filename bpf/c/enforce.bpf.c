@@ -102,9 +102,11 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 	struct question q = {};
 	struct answer a;
 	struct party *p;
+	u64 generation;
 
 	if (!sk || !r)
 		return 1;
+	generation = r->generation;
 	/* Protocol and ports of these are their packets'. */
 	if (ctx->type == SOCK_RAW || ctx->protocol == IPPROTO_ICMP || ctx->protocol == IPPROTO_ICMPV6)
 		return 1;
@@ -132,16 +134,16 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 
 		if (r->names && peer->port == RESOLVER_PORT)
 			note_resolver(sk, peer);
-		if (t && t->generation == r->generation) {
+		if (t && t->generation == generation) {
 			if (t->verdict == VERDICT_DENIED)
 				return 0;
 			if (p)
-				p->sent_under = r->generation;
+				p->sent_under = generation;
 			return !t->asks || note_asked(sk, peer);
 		}
 		if (t && t->role == PARTY_SERVER) /* it answers: that is judged with the packet */
 			return 1;
-		fresh.generation = r->generation;
+		fresh.generation = generation;
 		q.since = fresh.since = t ? t->since : seconds_now();
 		may_pass(&q, &a);
 		fresh.verdict = a.verdict;
@@ -152,7 +154,7 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 		if (a.verdict == VERDICT_DENIED)
 			return 0;
 		if (p)
-			p->sent_under = r->generation;
+			p->sent_under = generation;
 		return !a.asks || note_asked(sk, peer);
 	}
 	may_begin(&q, &a);
@@ -161,6 +163,11 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 		p->peer_cgroup = 0;
 		p->since = seconds_now();
 		p->role = PARTY_CLIENT;
+		/* What is only audited is told with the first packet. */
+		p->named_under = a.verdict == VERDICT_PASSED ? generation : 0;
+		p->named = *peer;
+		p->verdict = a.verdict;
+		p->asks = a.asks;
 	}
 	return a.verdict != VERDICT_DENIED;
 }
@@ -236,8 +243,9 @@ int BPF_PROG(enforce_state, struct sock *sk, int oldstate, int newstate)
 	if (p) {
 		p->generation = p->peer_cgroup = 0;
 		p->older = 0;
-		p->since = seconds_now();
 		p->role = role;
+		if (role == PARTY_CLIENT && !p->named_under) /* else connect(2) has just said so */
+			p->since = seconds_now();
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* Connections: judged once under each regime, at each end that is a socket of this host. */
 #pragma once
 
-#include "party.h"
+#include "syn_note.h"
 
 #define BPF_TCP_SYN_SENT_STATE 2
 #define BPF_TCP_LISTEN_STATE 10
@@ -77,45 +77,59 @@ static __always_inline u8 guess_role(struct __sk_buff *skb, struct bpf_sock *sk)
 static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct endpoint source = {}, destination = {};
+	struct regime *r = the_regime();
 	struct question q = {};
 	struct answer a;
+	u64 generation;
 	bool syn;
 	u32 seq;
 
+	if (!r)
+		return DROP;
+	generation = r->generation;
+	q.cgroup = bpf_sk_cgroup_id(sk);
+	if (is_free(r, q.cgroup, DIRECTION_INGRESS))
+		return PASS;
 	if (!read_ends(skb, &source, &destination, &seq, &syn))
 		return DROP;
-	q.cgroup = bpf_sk_cgroup_id(sk);
-	q.peer_cgroup = whose_syn(syn ? seq : seq - 1, &source, &destination);
+	if (!syn)
+		seq--;
 	__builtin_memcpy(q.addr, source.addr, 16);
 	q.port = q.local_port = sk->src_port;
 	q.remote_port = source.port;
 	q.protocol = IPPROTO_TCP;
 	q.direction = DIRECTION_INGRESS;
 	q.noted = 1;
-	return may_begin(&q, &a) ? PASS : DROP;
+	if (whose_syn(seq, &source, &destination, generation, &q))
+		return PASS;
+	if (!may_begin(&q, &a))
+		return DROP;
+	if (q.peer_cgroup && a.verdict == VERDICT_PASSED && !a.asks)
+		note_passed(seq, generation, &q);
+	return PASS;
 }
 
 /* Not inlined: its notes are large, and what comes after needs the stack. */
-static __noinline int leave_note(struct __sk_buff *skb, struct bpf_sock *sk)
+static __noinline int leave_note(struct __sk_buff *skb, u64 cgroup)
 {
 	struct endpoint source = {}, destination = {};
 	bool syn;
 	u32 seq;
 
 	if (read_ends(skb, &source, &destination, &seq, &syn) && syn)
-		note_syn(seq, bpf_sk_cgroup_id(sk), &source, &destination);
+		note_syn(seq, cgroup, &source, &destination);
 	return 0;
 }
 
-/* The client's note is under its initial sequence number, which this end's books still tell. */
-static __always_inline u64 whose_connection(struct __sk_buff *skb, struct bpf_sock *sk)
+/* As whose_syn(): the client's note is under its initial sequence number, which this end's books still tell. */
+static __always_inline bool whose_connection(struct bpf_sock *sk, u64 generation, struct question *q)
 {
 	struct endpoint source = {}, destination = {};
 	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 	u32 seq;
 
 	if (!tp)
-		return 0;
+		return false;
 	seq = tp->rcv_nxt - (u32)tp->bytes_received - 1;
 	read_remote(sk, source.addr);
 	source.port = bpf_ntohs(sk->dst_port);
@@ -130,15 +144,15 @@ static __always_inline u64 whose_connection(struct __sk_buff *skb, struct bpf_so
 		__builtin_memcpy(destination.addr, v6, 16);
 	}
 	destination.port = sk->src_port;
-	return whose_syn(seq, &source, &destination);
+	return whose_syn(seq, &source, &destination, generation, q);
 }
 
-static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *sk, struct party *p)
+static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *sk, struct party *p, u64 generation)
 {
 	struct question q = {};
-	struct answer a;
+	struct answer a = {.verdict = VERDICT_PASSED};
 	u8 role = p ? p->role : PARTY_UNKNOWN;
-	bool pass;
+	bool pass = false;
 
 	if (role == PARTY_UNKNOWN)
 		role = sk->state == BPF_TCP_SYN_SENT_STATE ? PARTY_CLIENT : guess_role(skb, sk);
@@ -152,7 +166,7 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 		q.port = q.local_port;
 		q.peer_cgroup = p ? p->peer_cgroup : 0;
 		if (!q.peer_cgroup)
-			q.peer_cgroup = whose_connection(skb, sk);
+			pass = whose_connection(sk, generation, &q);
 		/* One that is older than the programs has left none. */
 		q.noted = p && p->role == PARTY_SERVER && !p->older;
 	} else {
@@ -164,7 +178,8 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 		q.since = p->since;
 		__builtin_memcpy(q.comm, p->comm, 16);
 	}
-	pass = may_pass(&q, &a);
+	if (!pass)
+		pass = may_pass(&q, &a);
 	if (p) {
 		p->older |= p->role == PARTY_UNKNOWN;
 		p->role = role;
@@ -177,25 +192,43 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 	return a.asks ? ASKS : PASS;
 }
 
+/* A connection begins to the peer that connect(2) was let name: what was decided then holds. Once: it may begin again.
+ */
+static __always_inline void keep_named(struct bpf_sock *sk, u64 cgroup, struct party *p)
+{
+	struct endpoint remote __attribute__((aligned(8))) = {.port = bpf_ntohs(sk->dst_port)};
+
+	read_remote(sk, remote.addr);
+	if (p->cgroup == cgroup && same_end(&remote, &p->named))
+		p->generation = p->named_under;
+	p->named_under = 0;
+}
+
 static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, bool egress, const struct regime *r)
 {
+	bool begins = egress && sk->state == BPF_TCP_SYN_SENT_STATE;
+	u64 generation, cgroup = 0;
 	struct party *p;
-	u64 generation;
 	int pass;
 
 	if (sk->state == BPF_TCP_LISTEN_STATE) /* a SYN-ACK answers what was judged */
 		return egress ? PASS : knock(skb, sk);
-	if (egress && r->notes && sk->state == BPF_TCP_SYN_SENT_STATE)
-		leave_note(skb, sk);
+	if (begins) {
+		cgroup = bpf_sk_cgroup_id(sk);
+		if (r->notes)
+			leave_note(skb, cgroup);
+	}
 	generation = r->generation;
 	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (begins && p && p->named_under)
+		keep_named(sk, cgroup, p);
 	if (p && p->generation == generation) {
 		if (p->verdict == VERDICT_DENIED)
 			return DROP;
 		return p->asks ? ASKS : PASS;
 	}
 	/* Without memory for what was decided it is decided for each packet. */
-	pass = judge_connection(skb, sk, p);
+	pass = judge_connection(skb, sk, p, generation);
 	if (p && p->verdict != VERDICT_HELD)
 		p->generation = generation;
 	return pass;

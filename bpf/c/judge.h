@@ -86,6 +86,30 @@ static __always_inline bool refuses(u32 rank)
 	return rank == RANK_DENY || rank == RANK_DEFAULT_DENY;
 }
 
+/* How much a set of rules says of what its workloads send, and of what they are sent. */
+enum ruling {
+	RULED_NOT = 0,
+	RULED_AUDITED = 1,
+	RULED_ENFORCED = 2,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENFORCE_SETS);
+	__type(key, u32);
+	__type(value, struct rulings);
+} ruled SEC(".maps");
+
+/* Whether a set's rules refuse nothing in a direction, nor would. One that is gone lets nothing pass. */
+static __always_inline bool refuses_nothing(u32 set, u8 direction)
+{
+	struct rulings *r = bpf_map_lookup_elem(&ruled, &set);
+
+	if (!r || (direction == DIRECTION_EGRESS ? r->egress : r->ingress) != RULED_NOT)
+		return false;
+	return bpf_map_lookup_elem(&port_sets, &set) && bpf_map_lookup_elem(&sets, &set);
+}
+
 /*
  * A question of DNS that the peer is asked; asked is NULL where the connection
  * itself is judged. Not static: then it is verified once, and not at each call.
@@ -130,6 +154,8 @@ __attribute__((noinline)) int judge_asked(const struct question *q, const struct
 	}
 	if (p.set == SET_EVERYONE && r)
 		p.set = r->everyone;
+	if (refuses_nothing(p.set, p.direction))
+		return 0;
 	owner = owner_by(m, cgroup);
 	/* The socket tells better than the address, which others may share. */
 	if (looped) {
@@ -172,19 +198,16 @@ static __always_inline void judge_unread(struct question *q, struct answer *a)
 	judge_asked(q, &unread, a);
 }
 
-/* How much a set of rules says of what its workloads send, and of what they are sent. */
-enum ruling {
-	RULED_NOT = 0,
-	RULED_AUDITED = 1,
-	RULED_ENFORCED = 2,
-};
+/* Whether nothing is refused to a workload, whoever the peer is: judge_asked() would find the same. */
+static __always_inline bool is_free(const struct regime *r, u64 cgroup, u8 direction)
+{
+	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
+	u32 set = m ? m->set : SET_EVERYONE;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ENFORCE_SETS);
-	__type(key, u32);
-	__type(value, struct rulings);
-} ruled SEC(".maps");
+	if (set == SET_HELD || (!m && r->shut))
+		return false;
+	return refuses_nothing(set == SET_EVERYONE ? r->everyone : set, direction);
+}
 
 static __always_inline u32 how_ruled(u64 cgroup, u8 direction)
 {

@@ -42,8 +42,10 @@ struct party {
 	u8 older; /* than the programs */
 	u8 asks;  /* each question of DNS is judged too */
 	u8 comm[16];
-	u32 since; /* the second of CLOCK_BOOTTIME in which the connection began; 0 where that is unknown */
-	u32 reserved2;
+	u64 named_under; /* generation under which connect(2) was let have the peer `named`; 0 where that tells nothing
+			  */
+	struct endpoint named __attribute__((aligned(8)));
+	u32 since; /* the second of CLOCK_BOOTTIME in which a client began it; 0 where that is unknown */
 };
 
 struct {
@@ -52,23 +54,6 @@ struct {
 	__type(key, int);
 	__type(value, struct party);
 } parties SEC(".maps");
-
-/* A SYN that left a socket of this host, by its sequence number. */
-struct syn_note {
-	u64 cgroup;
-	u64 time;
-	struct endpoint source; /* as it left, after what NAT its own namespace has */
-	struct endpoint destination;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u32);
-	__type(value, struct syn_note);
-} syn_notes SEC(".maps");
-
-#define SYN_NOTE_LIFE (130 * 1000000000ull) /* TCP gives up a SYN after 127 s (tcp_syn_retries) */
 
 /* Who sends datagrams from an address. */
 struct datagram_note {
@@ -139,31 +124,6 @@ static __always_inline void ask_for(struct question *q, struct bpf_sock *sk, con
 		q->since = p->since;
 		__builtin_memcpy(q->comm, p->comm, 16);
 	}
-}
-
-static __always_inline void note_syn(u32 seq, u64 cgroup, const struct endpoint *source,
-				     const struct endpoint *destination)
-{
-	struct syn_note n = {
-	    .cgroup = cgroup, .time = bpf_ktime_get_ns(), .source = *source, .destination = *destination};
-
-	bpf_map_update_elem(&syn_notes, &seq, &n, BPF_ANY);
-}
-
-/*
- * The cgroup of the client whose SYN this was; 0 where it was of no socket of this
- * host. A number alone could be guessed: one of the ends must be as it was noted,
- * which one translation of addresses leaves.
- */
-static __always_inline u64 whose_syn(u32 seq, const struct endpoint *source, const struct endpoint *destination)
-{
-	struct syn_note *n = bpf_map_lookup_elem(&syn_notes, &seq);
-
-	if (!n || bpf_ktime_get_ns() - n->time > SYN_NOTE_LIFE)
-		return 0;
-	if (!same_end(&n->source, source) && !same_end(&n->destination, destination))
-		return 0;
-	return n->cgroup;
 }
 
 static __always_inline void note_datagram(const struct endpoint *source, u64 cgroup)

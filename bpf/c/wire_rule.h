@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 6
+#define RULE_ABI 7
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {

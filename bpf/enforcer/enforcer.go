@@ -48,7 +48,7 @@ type Enforcer struct {
 
 // ruleABI is RULE_ABI of c/wire_rule.h. It is in the name of every pin: a daemon with
 // other tables leaves these alone, and takes them out when its own are at work.
-const ruleABI = 6
+const ruleABI = 7
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
