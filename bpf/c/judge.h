@@ -100,14 +100,18 @@ struct {
 	__type(value, struct rulings);
 } ruled SEC(".maps");
 
-/* Whether a set's rules refuse nothing in a direction, nor would. One that is gone lets nothing pass. */
+/*
+ * Whether a set's rules refuse nothing in a direction, nor would. One that is gone lets
+ * nothing pass; where there is one, what it is was written down before.
+ */
 static __always_inline bool refuses_nothing(u32 set, u8 direction)
 {
-	struct rulings *r = bpf_map_lookup_elem(&ruled, &set);
+	struct rulings *r;
 
-	if (!r || (direction == DIRECTION_EGRESS ? r->egress : r->ingress) != RULED_NOT)
+	if (!bpf_map_lookup_elem(&port_sets, &set) || !bpf_map_lookup_elem(&sets, &set))
 		return false;
-	return bpf_map_lookup_elem(&port_sets, &set) && bpf_map_lookup_elem(&sets, &set);
+	r = bpf_map_lookup_elem(&ruled, &set);
+	return r && (direction == DIRECTION_EGRESS ? r->egress : r->ingress) == RULED_NOT;
 }
 
 /*

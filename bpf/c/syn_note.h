@@ -13,7 +13,7 @@
 
 #include "party.h"
 
-#define SYN_NOTE_LIFE (130 * 1000000000ull) /* TCP gives up a SYN after 127 s (tcp_syn_retries) */
+#define SYN_NOTE_LIFE (130 * 1000000000ll) /* TCP gives up a SYN after 127 s (tcp_syn_retries) */
 #define SYN_NOTES_AT_ONCE 2
 
 struct syn_note {
@@ -95,7 +95,7 @@ static __always_inline bool whose_syn(u32 seq, const struct endpoint *source, co
 	for (int i = 0; i < SYN_NOTES_AT_ONCE; i++) {
 		struct syn_note *n = &p->notes[i];
 
-		if (p->seq[i] != seq || now - n->time > SYN_NOTE_LIFE)
+		if (p->seq[i] != seq || (s64)(now - n->time) > SYN_NOTE_LIFE)
 			continue;
 		if (!same_end(&n->source, source) && !same_end(&n->destination, destination))
 			continue;

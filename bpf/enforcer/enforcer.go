@@ -126,7 +126,7 @@ func (e *Enforcer) open() error {
 
 // isTable tells tables from variables that no program reads.
 func isTable(name string, m *ebpf.MapSpec) bool {
-	return m.Type != ebpf.Array && name != "name_rooms" || name == "regimes" || name == "ruled"
+	return m.Type != ebpf.Array && name != "name_rooms" || name == "regimes" || name == "ruled" || name == "syn_notes"
 }
 
 func (e *Enforcer) mapDir() string  { return e.pins("tables") }
