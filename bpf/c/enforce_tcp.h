@@ -109,18 +109,6 @@ static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 	return PASS;
 }
 
-/* Not inlined: its notes are large, and what comes after needs the stack. */
-static __noinline int leave_note(struct __sk_buff *skb, u64 cgroup)
-{
-	struct endpoint source = {}, destination = {};
-	bool syn;
-	u32 seq;
-
-	if (read_ends(skb, &source, &destination, &seq, &syn) && syn)
-		note_syn(seq, cgroup, &source, &destination);
-	return 0;
-}
-
 /* As whose_syn(): the client's note is under its initial sequence number, which this end's books still tell. */
 static __always_inline bool whose_connection(struct bpf_sock *sk, u64 generation, struct question *q)
 {
@@ -192,36 +180,48 @@ static __noinline int judge_connection(struct __sk_buff *skb, struct bpf_sock *s
 	return a.asks ? ASKS : PASS;
 }
 
-/* A connection begins to the peer that connect(2) was let name: what was decided then holds. Once: it may begin again.
- */
-static __always_inline void keep_named(struct bpf_sock *sk, u64 cgroup, struct party *p)
+/* Whether a connection is to the peer that connect(2) was let name, for the same cgroup. */
+static __always_inline bool is_named(struct bpf_sock *sk, u64 cgroup, const struct party *p)
 {
 	struct endpoint remote __attribute__((aligned(8))) = {.port = bpf_ntohs(sk->dst_port)};
 
 	read_remote(sk, remote.addr);
-	if (p->cgroup == cgroup && same_end(&remote, &p->named))
-		p->generation = p->named_under;
-	p->named_under = 0;
+	return p->cgroup == cgroup && same_end(&remote, &p->named);
+}
+
+/*
+ * A SYN leaves a note; and what was decided for connect(2) holds. Once: the socket may
+ * begin again. Not inlined: what comes after needs the stack.
+ */
+static __noinline int begin(struct __sk_buff *skb, struct bpf_sock *sk, struct party *p, const struct regime *r)
+{
+	struct endpoint source = {}, destination = {};
+	u64 cgroup = bpf_sk_cgroup_id(sk);
+	bool syn;
+	u32 seq;
+
+	if (r->notes && read_ends(skb, &source, &destination, &seq, &syn) && syn)
+		note_syn(seq, cgroup, &source, &destination);
+	if (p && p->named_under) {
+		if (is_named(sk, cgroup, p))
+			p->generation = p->named_under;
+		p->named_under = 0;
+	}
+	return 0;
 }
 
 static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, bool egress, const struct regime *r)
 {
-	bool begins = egress && sk->state == BPF_TCP_SYN_SENT_STATE;
-	u64 generation, cgroup = 0;
 	struct party *p;
+	u64 generation;
 	int pass;
 
 	if (sk->state == BPF_TCP_LISTEN_STATE) /* a SYN-ACK answers what was judged */
 		return egress ? PASS : knock(skb, sk);
-	if (begins) {
-		cgroup = bpf_sk_cgroup_id(sk);
-		if (r->notes)
-			leave_note(skb, cgroup);
-	}
-	generation = r->generation;
 	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (begins && p && p->named_under)
-		keep_named(sk, cgroup, p);
+	if (egress && sk->state == BPF_TCP_SYN_SENT_STATE)
+		begin(skb, sk, p, r);
+	generation = r->generation;
 	if (p && p->generation == generation) {
 		if (p->verdict == VERDICT_DENIED)
 			return DROP;
