@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ const (
 
 // BenchmarkExporters is the processor time that weir takes on a busy host, without
 // any exporter and with each: of the daemon, and of its programs in the kernel. The
-// shares are of both. Each exporter runs as the daemon sets it, in a round's turn.
+// shares are of both. Each exporter runs as the daemon sets it, in a round's turn. The
+// least of the rounds counts: what others take of a shared machine is only ever added.
 func BenchmarkExporters(b *testing.B) {
 	require(b, nginxPath)
 	h := newDockerHost(b)
@@ -51,13 +53,14 @@ func BenchmarkExporters(b *testing.B) {
 				kernel, rates = append(kernel, programs), append(rates, rate)
 			}
 		}
-		programs, none := median(kernel), median(took["none"])
+		programs, none := slices.Min(kernel), slices.Min(took["none"])
 		b.ReportMetric(median(rates), "requests/s")
 		b.ReportMetric(programs, "kernel-ms/s")
 		b.ReportMetric(none, "daemon-ms/s")
 		for _, e := range exporting[1:] {
-			b.ReportMetric(100*(median(took[e.name])-none)/(none+programs), e.name+"-%")
+			b.ReportMetric(100*(slices.Min(took[e.name])-none)/(none+programs), e.name+"-%")
 		}
+		b.Logf("daemon, ms a second: %v", took)
 		b.ReportMetric(0, "ns/op")
 	}
 }
