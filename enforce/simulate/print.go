@@ -66,6 +66,9 @@ func (p *printer) denial(d *Denial) {
 	p.line("%s: %s %s %s over %s: %s, %s", what, words.Plain(d.Workload), arrow, words.Plain(d.Peer.String()), d.Service,
 		much, words.Span(d.First, d.Last))
 	p.line("  by %s: %s", d.Direction, why)
+	if d.Asked != "" {
+		return // they were counted, none of them was told
+	}
 	p.line("  first: %s (%s) to %s", e.Client.Addr, words.Plain(e.Client.Comm.String()), e.Server.Addr)
 }
 

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"net/netip"
-	"strings"
 
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/enforce/baseline"
@@ -76,7 +75,7 @@ func (j *judge) judgeQuestion(name string, q *question) {
 	}
 	query := j.query(&s)
 	of := j.tables.Decide(query)
-	query.Asked = &policy.Asking{Name: plainName(name)}
+	query.Asked = &policy.Asking{Name: name}
 	o := j.tables.Decide(query)
 	j.report.Questions += q.asked
 	if o.Result == policy.Forwarded || o.Result == of.Result {
@@ -90,13 +89,4 @@ func (j *judge) judgeQuestion(name string, q *question) {
 		Seen:    baseline.Seen{First: q.first, Last: q.latest},
 		Example: flow.Flow{Protocol: flow.UDP, Client: q.client, Server: q.server},
 	})
-}
-
-// plainName is a name that stands for those that are counted as one: the names of
-// addresses (l7.QuestionName).
-func plainName(counted string) string {
-	if counted == "in-addr.arpa" || counted == "ip6.arpa" {
-		return "0." + counted
-	}
-	return strings.TrimSuffix(counted, ".")
 }

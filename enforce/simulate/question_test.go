@@ -63,6 +63,9 @@ func TestQuestionsAreJudged(t *testing.T) {
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(text.String(), "first: invalid") || strings.Count(text.String(), "\n  first: ") != 1 {
+		t.Errorf("only the flow has a first one:\n%s", &text)
+	}
 	for _, line := range []string{
 		"23 questions of DNS judged: 7 that were answered would have been denied\n",
 		"denied: shop/web to 198.51.100.53 over udp/53: 7 questions for evil.example.org, ",

@@ -39,14 +39,16 @@ func (s *suggester) questionsOf(d side, c *baseline.Contact) []policy.FQDN {
 	return questions(names)
 }
 
-// question is the rule for a name as the baseline has it. The names of addresses
-// count as one for each tree (l7.QuestionName).
+// question is the rule for a name as the baseline has it. Those of addresses are one
+// for each tree: which addresses are looked up depends on who comes by.
 func question(name string) policy.FQDN {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	switch {
-	case name == "in-addr.arpa", name == "ip6.arpa":
-		return policy.FQDN{Pattern: "**." + name}
-	case policy.IsName(name):
+	for _, tree := range [...]string{".in-addr.arpa", ".ip6.arpa"} { // RFC 1035 §3.5, RFC 3596 §2.5
+		if strings.HasSuffix(name, tree) {
+			return policy.FQDN{Pattern: "**" + tree}
+		}
+	}
+	if policy.IsName(name) {
 		return policy.FQDN{Name: name}
 	}
 	return anyQuestion

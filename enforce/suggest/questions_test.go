@@ -51,7 +51,7 @@ func TestQuestions(t *testing.T) {
 		{"none was read", asking(one), 0, []policy.FQDN{anyQuestion}},
 		{"no name that a rule can have", asking(one, "a.example.com", "a b"), 0, []policy.FQDN{anyQuestion}},
 		{"some are not in the baseline", asking(one, "a.example.com"), 1, []policy.FQDN{anyQuestion}},
-		{"names of addresses", asking(one, "in-addr.arpa", "x.example.com"), 0, []policy.FQDN{{Pattern: "**.in-addr.arpa"}, {Name: "x.example.com"}}},
+		{"names of addresses", asking(one, "1.0.0.10.in-addr.arpa", "2.0.0.10.in-addr.arpa.", "x.example.com"), 0, []policy.FQDN{{Pattern: "**.in-addr.arpa"}, {Name: "x.example.com"}}},
 		{"resolvers with one rule", asking(two, "a.example.com", "b.example.com"), 0, exact("a.example.com", "b.example.com")},
 		{"of one of them nothing was read", asking(two, "a.example.com"), 0, []policy.FQDN{anyQuestion}},
 		{"a name that led somewhere", slices.Concat(asking(one, "a.example.com"), toName), 0, exact("a.example.com", "led.example.com")},

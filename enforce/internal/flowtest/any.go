@@ -12,7 +12,7 @@ import (
 // Host names and addresses that Any talks to.
 var (
 	names   = []string{"db.example.com", "api.example.com", "s3.example.net"}
-	asked   = []string{"db.example.com", "Db.Example.com", "in-addr.arpa", "ip6.arpa", "_x._tcp.example.com", "not a name"}
+	asked   = []string{"db.example.com", "Db.Example.com", "1.0.0.10.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa.", "_x._tcp.example.com", "not a name"}
 	remotes = []string{"198.51.100.7", "198.51.100.8", "203.0.113.9", "2001:db8::7"}
 )
 
