@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // chosen is what Grafana puts into queries.
@@ -45,13 +46,22 @@ func TestPrometheus(t *testing.T) {
 	nodeGraph(t, s)
 }
 
+// returnsData asks until there is data, for some seconds: a scrape that took longer than
+// it may, as on a busy machine, leaves nothing to see until the next one.
 func returnsData(t *testing.T, s *server, what, expr string) {
 	t.Helper()
-	got, err := s.query(expr)
-	if err != nil {
-		t.Errorf("%s: %v\n%s", what, err, expr)
-	} else if len(got) == 0 {
-		t.Errorf("%s: no data\n%s", what, expr)
+	for late := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		got, err := s.query(expr)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v\n%s", what, err, expr)
+			return
+		case len(got) > 0:
+			return
+		case time.Now().After(late):
+			t.Errorf("%s: no data\n%s", what, expr)
+			return
+		}
 	}
 }
 
