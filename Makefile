@@ -59,7 +59,7 @@ test: ## run the tests; the privileged ones too where this is root
 test-kernels: ## load the BPF programs on Debian's 6.1 and 6.12 kernels, in QEMU
 	@mkdir -p .cache
 	go test -c -o .cache/bpf.test ./bpf
-	go run ./bpf/vmtest -modules veth,bridge -- .cache/bpf.test -test.v -test.run '^TestKernel'
+	go run ./bpf/vmtest -timeout 6m -modules veth,bridge -- .cache/bpf.test -test.v -test.run '^TestKernel'
 	go test -c -o .cache/enforcer.test ./bpf/enforcer
 	go run ./bpf/vmtest -timeout 20m -modules veth,bridge,sch_ingress,cls_bpf,tun -- .cache/enforcer.test -test.v -test.short -test.skip 'Automaton|Fuzz|Parse|UnderTraffic' # no matter of the kernel, or minutes in an emulator
 
