@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 )
@@ -26,20 +27,31 @@ type filled struct {
 var errNoRoom = errors.New("no room for another set of rules")
 
 // adopt marks the places in which an earlier daemon left something, by whomever it
-// is used.
+// is used. Before Linux 6.8 each look into a table of tables waits for the kernel as a
+// change does (bpf_map_copy_value() in kernel/bpf/syscall.c), so that thousands are
+// taken side by side.
 func (s *slots) adopt(arrays ...*ebpf.Map) error {
 	s.taken, s.by = map[uint32]filled{}, map[[sha256.Size]byte]uint32{}
+	const first = uint32(enforceRuleSetSET_FIRST)
+	var mu sync.Mutex
 	for _, array := range arrays {
-		for slot := uint32(enforceRuleSetSET_FIRST); slot < array.MaxEntries(); slot++ {
+		err := sideBySide(int(array.MaxEntries()-first), func(i int) error {
+			slot := first + uint32(i)
 			var id uint32
 			err := array.Lookup(slot, &id)
 			if errors.Is(err, ebpf.ErrKeyNotExist) {
-				continue
+				return nil
 			}
 			if err != nil {
 				return fmt.Errorf("read where rules are: %w", err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			s.taken[slot] = filled{}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
