@@ -222,7 +222,10 @@ func TestPlansFollowEachOtherUnderTraffic(t *testing.T) {
 			}
 		}
 		exchange()
-		w.flood(1000, want, exchange)
+		// A busy machine gets fewer plans into one flood.
+		for floods := 0; n < 10 && floods < 20; floods++ {
+			w.flood(1000, want, exchange)
+		}
 		if n < 10 {
 			t.Errorf("%d plans: the test shows less than it says", n)
 		}
