@@ -165,9 +165,9 @@ func (a *app) policySimulateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate FILE...",
 		Short: "Say what policies would have denied in a recording",
-		Long: `simulate judges every flow of a recording by the policies in files, as if all of them
-were enforced, and says what would have been denied, by which rule. It exits with 3
-when something that worked would have been.`,
+		Long: `simulate judges every flow of a recording, and every question of DNS, by the policies
+in files, as if all of them were enforced, and says what would have been denied, by
+which rule. It exits with 3 when something that worked would have been.`,
 		Example: `  sudo weir record -o day.weir.gz --for 24h
   weir policy simulate web.yaml --file day.weir.gz`,
 		Args: wantArgs(1, manyFiles, "FILE: the policies to judge by"),

@@ -67,7 +67,7 @@ func (p *printer) denial(d *Denial) {
 		much, words.Span(d.First, d.Last))
 	p.line("  by %s: %s", d.Direction, why)
 	if d.Asked != "" {
-		return // they were counted, none of them was told
+		return
 	}
 	p.line("  first: %s (%s) to %s", e.Client.Addr, words.Plain(e.Client.Comm.String()), e.Server.Addr)
 }

@@ -20,10 +20,9 @@ type questionKey struct {
 
 // question is all that was asked for one name, of one resolver.
 type question struct {
-	client, server flow.Endpoint
-	port           uint16
-	asked, failed  uint64
-	first, latest  int64
+	asker         baseline.Side
+	asked, failed uint64
+	first, latest int64
 }
 
 // ask takes in what was counted of DNS. What is told in full as well is one of those.
@@ -44,7 +43,7 @@ func (g *Gatherer) ask(r *flow.Record) {
 			g.missed++
 			return
 		}
-		q = &question{client: l.Client, server: l.Server, port: s.Port, first: r.Time}
+		q = &question{asker: s, first: r.Time}
 		g.questions[k] = q
 	}
 	q.asked += l.Tally.Count
@@ -69,11 +68,8 @@ func asker(l *flow.L7, port uint16) (baseline.Side, bool) {
 // judgeQuestion asks whether a question may be asked, of whoever may be spoken to: one
 // that is denied with its flow is told of there.
 func (j *judge) judgeQuestion(name string, q *question) {
-	s, ok := asker(&flow.L7{Client: q.client, Server: q.server}, q.port)
-	if !ok {
-		return
-	}
-	query := j.query(&s)
+	s := &q.asker
+	query := j.query(s)
 	of := j.tables.Decide(query)
 	query.Asked = &policy.Asking{Name: name}
 	o := j.tables.Decide(query)
@@ -84,9 +80,8 @@ func (j *judge) judgeQuestion(name string, q *question) {
 	answered := q.asked - q.failed
 	j.report.Refused += answered
 	j.deny(&Denial{
-		Workload: workloadOf(&s), Direction: policy.Egress, Peer: s.Peer, Service: s.Service, Asked: name,
+		Workload: workloadOf(s), Direction: policy.Egress, Peer: s.Peer, Service: s.Service, Asked: name,
 		Result: o.Result, ID: o.Rule(), Rule: j.tables.Rule(o.Rule()), Passed: answered > 0, Flows: q.asked,
-		Seen:    baseline.Seen{First: q.first, Last: q.latest},
-		Example: flow.Flow{Protocol: flow.UDP, Client: q.client, Server: q.server},
+		Seen: baseline.Seen{First: q.first, Last: q.latest},
 	})
 }

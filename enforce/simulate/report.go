@@ -40,7 +40,7 @@ type Denial struct {
 	Flows     uint64        // or questions
 	Bytes     uint64        // payload, both ways
 	baseline.Seen
-	Example flow.Flow // the first
+	Example flow.Flow // the first; none of questions, which are counted and not told
 }
 
 // Count is how many flows a rule decided about, at one of their ends.

@@ -68,13 +68,17 @@ func questions(names []policy.FQDN) []policy.FQDN {
 
 // alsoAsked lets a rule's peers be asked for another rule's names too.
 func (r *rule) alsoAsked(o *rule) {
-	for i := range r.ports {
-		if rules := r.ports[i].Rules; rules != nil {
-			for j := range o.ports {
-				if more := o.ports[j].Rules; more != nil {
-					rules.DNS = questions(slices.Concat(rules.DNS, more.DNS))
-				}
-			}
+	if to, from := r.asking(), o.asking(); to != nil && from != nil {
+		to.DNS = questions(slices.Concat(to.DNS, from.DNS))
+	}
+}
+
+// asking is what a rule says of questions; nil where it says nothing.
+func (r *rule) asking() *policy.L7Rules {
+	for _, p := range r.ports {
+		if p.Rules != nil {
+			return p.Rules // portsOf makes no more than one
 		}
 	}
+	return nil
 }
