@@ -83,13 +83,14 @@ func parse(raw []byte) (*pack.Batch, *convert.Converter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read block: %w", err)
 	}
-	return records, convert.New(node, version), nil
+	return records, convert.New(string(node), string(version)), nil
 }
 
-func cutText(b []byte) (s string, rest []byte, ok bool) {
+// cutText reads what appendText wrote. The text is a part of b.
+func cutText(b []byte) (text, rest []byte, ok bool) {
 	n, i := binary.Uvarint(b)
 	if i <= 0 || n > uint64(len(b)-i) {
-		return "", nil, false
+		return nil, nil, false
 	}
-	return string(b[i : i+int(n)]), b[i+int(n):], true
+	return b[i : i+int(n)], b[i+int(n):], true
 }

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"encoding/binary"
 	"errors"
 	"math/bits"
 	"net/netip"
@@ -127,7 +126,7 @@ func set(words []uint64) func(func(int) bool) {
 func packKeys(keys []string) []byte {
 	out := []byte{} // not NULL
 	for _, k := range keys {
-		out = append(binary.AppendUvarint(out, uint64(len(k))), k...)
+		out = appendText(out, k)
 	}
 	return out
 }
@@ -136,12 +135,11 @@ var errKeys = errors.New("keys of a block that cannot be read")
 
 func unpackKeys(b []byte) (keys [][]byte, err error) {
 	for len(b) > 0 {
-		n, i := binary.Uvarint(b)
-		if i <= 0 || n > uint64(len(b)-i) {
+		key, rest, ok := cutText(b)
+		if !ok {
 			return nil, errKeys
 		}
-		keys = append(keys, b[i:i+int(n)])
-		b = b[i+int(n):]
+		keys, b = append(keys, key), rest
 	}
 	return keys, nil
 }
