@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -20,7 +21,7 @@ var chosen = strings.NewReplacer(
 func TestPrometheus(t *testing.T) {
 	// There are rates, and the rules were evaluated, some times.
 	s := scrapedServer(t, "exemplar-storage",
-		`count_over_time(weir_build_info[1m]) >= 8 and on () count_over_time(pair:weir_flows:rate5m{source_workload="web"}[1m]) >= 3`)
+		`count_over_time(weir_build_info[1m]) >= 5 and on () count_over_time(pair:weir_flows:rate5m{source_workload="web"}[1m]) >= 3`)
 	for _, d := range shownDashboards(t) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
@@ -28,8 +29,8 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 		for _, v := range d.Templating.List {
-			if v.Type == "query" && len(s.choices(t, v)) == 0 {
-				t.Errorf("%s: nothing to choose for the variable %s", d.UID, v.Name)
+			if v.Type == "query" {
+				eventually(t, func() error { return s.choices(v) }, "%s, the variable %s", d.UID, v.Name)
 			}
 		}
 	}
@@ -42,27 +43,36 @@ func TestPrometheus(t *testing.T) {
 			returnsData(t, s, "the alert "+r.Alert, r.value)
 		}
 	}
-	exemplars(t, s)
-	nodeGraph(t, s)
+	eventually(t, s.exemplars, "exemplars")
+	eventually(t, s.nodeGraph, "the node graph")
 }
 
-// returnsData asks until there is data, for some seconds: a scrape that took longer than
-// it may, as on a busy machine, leaves nothing to see until the next one.
-func returnsData(t *testing.T, s *server, what, expr string) {
+// eventually asks until the answer is right, for some seconds: a scrape that took longer
+// than it may, as on a busy machine, leaves nothing to see until the next one.
+func eventually(t *testing.T, ask func() error, what string, args ...any) {
 	t.Helper()
-	for late := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		got, err := s.query(expr)
+	for late := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := ask()
 		switch {
-		case err != nil:
-			t.Errorf("%s: %v\n%s", what, err, expr)
-			return
-		case len(got) > 0:
+		case err == nil:
 			return
 		case time.Now().After(late):
-			t.Errorf("%s: no data\n%s", what, expr)
+			t.Errorf("%s: %v", fmt.Sprintf(what, args...), err)
 			return
 		}
 	}
+}
+
+// returnsData holds a query to an answer that is not empty.
+func returnsData(t *testing.T, s *server, what, expr string) {
+	t.Helper()
+	eventually(t, func() error {
+		got, err := s.query(expr)
+		if err == nil && len(got) == 0 {
+			return errors.New("no data")
+		}
+		return err
+	}, "%s\n%s", what, expr)
 }
 
 var (
@@ -70,80 +80,83 @@ var (
 	queryResult = regexp.MustCompile(`^query_result\((.+)\)$`)
 )
 
-// choices is what Grafana makes of a variable's query.
-func (s *server) choices(t *testing.T, v variable) (out []string) {
-	t.Helper()
+// choices holds a variable to having some, as Grafana makes them of its query.
+func (s *server) choices(v variable) error {
 	text := chosen.Replace(v.Query.(map[string]any)["query"].(string))
+	var out []string
 	if m := labelValues.FindStringSubmatch(text); m != nil {
 		if err := s.get("/api/v1/label/"+m[2]+"/values", url.Values{"match[]": {m[1]}}, &out); err != nil {
-			t.Errorf("%s: %v", text, err)
+			return fmt.Errorf("%s: %w", text, err)
 		}
-		return out
+	} else if m := queryResult.FindStringSubmatch(text); m != nil {
+		samples, err := s.query(m[1])
+		if err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		for _, x := range samples {
+			out = append(out, x.labels["workload"])
+		}
+	} else {
+		return fmt.Errorf("no query that Grafana has: %s", text)
 	}
-	m := queryResult.FindStringSubmatch(text)
-	if m == nil {
-		t.Fatalf("a variable with the query %s", text)
+	if len(out) == 0 {
+		return fmt.Errorf("nothing to choose: %s", text)
 	}
-	samples, err := s.query(m[1])
-	if err != nil {
-		t.Errorf("%s: %v", text, err)
-	}
-	for _, x := range samples {
-		out = append(out, x.labels["workload"])
-	}
-	return out
+	return nil
 }
 
 // exemplars must have come through the scrape.
-func exemplars(t *testing.T, s *server) {
-	t.Helper()
+func (s *server) exemplars() error {
 	var found []struct {
 		Exemplars []struct{ Labels map[string]string }
 	}
 	args := url.Values{"query": {"http_server_request_duration_seconds_bucket"}, "start": {"0"}, "end": {"9999999999"}}
 	if err := s.get("/api/v1/query_exemplars", args, &found); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	n := 0
 	for _, f := range found {
 		n += len(f.Exemplars)
 		for _, x := range f.Exemplars {
 			if x.Labels["trace_id"] != "4bf92f3577b34da6a3ce929d0e0e4736" {
-				t.Errorf("an exemplar with the labels %v", x.Labels)
+				return fmt.Errorf("an exemplar with the labels %v", x.Labels)
 			}
 		}
 	}
 	if n == 0 {
-		t.Error("no exemplar came through the scrape")
+		return errors.New("no exemplar came through the scrape")
 	}
+	return nil
 }
 
 // nodeGraph holds the map to what Grafana reads: every end of an edge is a node.
-func nodeGraph(t *testing.T, s *server) {
-	t.Helper()
+func (s *server) nodeGraph() error {
 	bytes := here.metric("weir_flow_bytes_total")
-	all := func(expr string) []sample {
-		got, err := s.query(chosen.Replace(expr))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
+	// Both of one moment, so that no scrape comes between them.
+	now := time.Now()
+	shown, err := s.queryAt(now, chosen.Replace(nodes(bytes)))
+	if err != nil {
+		return err
+	}
+	drawn, err := s.queryAt(now, chosen.Replace(edges(bytes)))
+	if err != nil {
+		return err
 	}
 	titles := map[string]string{}
-	for _, n := range all(nodes(bytes)) {
+	for _, n := range shown {
 		titles[n.labels["id"]] = n.labels["title"]
 	}
-	edges := all(edges(bytes))
-	if len(edges) < 4 || titles["shop/web"] != "web" || titles["/world"] != "world" {
-		t.Errorf("%d edges, nodes %v", len(edges), titles)
+	if len(drawn) < 4 || titles["shop/web"] != "web" || titles["/world"] != "world" {
+		return fmt.Errorf("%d edges, nodes %v", len(drawn), titles)
 	}
-	for _, e := range edges {
+	for _, e := range drawn {
 		_, from := titles[e.labels["source"]]
 		_, to := titles[e.labels["target"]]
 		if !from || !to || e.labels["id"] == "" {
-			t.Errorf("the edge %v has an end that is no node", e.labels)
+			return fmt.Errorf("the edge %v has an end that is no node", e.labels)
 		}
 	}
+	return nil
 }
 
 // TestNativeHistograms: a Prometheus that takes native histograms gets them, those that
@@ -156,9 +169,12 @@ func TestNativeHistograms(t *testing.T) {
 		`histogram_sum(sum(weir_tcp_rtt_seconds)) / histogram_count(sum(weir_tcp_rtt_seconds))`: {.000299, .000301},
 		`histogram_quantile(0.5, sum(weir_tcp_rtt_seconds))`:                                    {.00027, .00033},
 	} {
-		got, err := s.query(expr)
-		if err != nil || len(got) != 1 || got[0].value < want[0] || got[0].value > want[1] {
-			t.Errorf("%s: %v, %v; want a value within %v", expr, got, err, want)
-		}
+		eventually(t, func() error {
+			got, err := s.query(expr)
+			if err == nil && (len(got) != 1 || got[0].value < want[0] || got[0].value > want[1]) {
+				return fmt.Errorf("%v, want a value within %v", got, want)
+			}
+			return err
+		}, "%s", expr)
 	}
 }

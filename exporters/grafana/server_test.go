@@ -58,7 +58,7 @@ func scrapedServer(t *testing.T, features, query string) *server {
 	files := defaultFiles(t)
 	for i := range files {
 		if files[i].Path == "prometheus.yaml" {
-			text := strings.ReplaceAll(string(files[i].Data), "15s", "200ms")
+			text := strings.ReplaceAll(string(files[i].Data), "15s", "1s")
 			files[i].Data = []byte(strings.ReplaceAll(text, "127.0.0.1:9934", weir.Listener.Addr().String()))
 		}
 	}
@@ -127,8 +127,11 @@ type sample struct {
 	value  float64
 }
 
-// query asks for one moment.
-func (s *server) query(expr string) ([]sample, error) {
+// query asks for this moment.
+func (s *server) query(expr string) ([]sample, error) { return s.queryAt(time.Now(), expr) }
+
+// queryAt asks for one moment.
+func (s *server) queryAt(at time.Time, expr string) ([]sample, error) {
 	var data struct {
 		ResultType string
 		Result     []struct {
@@ -136,7 +139,7 @@ func (s *server) query(expr string) ([]sample, error) {
 			Value  [2]any
 		}
 	}
-	if err := s.get("/api/v1/query", url.Values{"query": {expr}}, &data); err != nil {
+	if err := s.get("/api/v1/query", url.Values{"query": {expr}, "time": {at.Format(time.RFC3339Nano)}}, &data); err != nil {
 		return nil, err
 	}
 	var out []sample
