@@ -51,6 +51,7 @@ type config struct {
 
 	history         time.Duration
 	historySize     settings.Size
+	flowBudget      int
 	flowLog         string
 	flowLogSize     settings.Size
 	flowLogAge      time.Duration

@@ -37,7 +37,7 @@ func (a *app) openKept(account func() (lost uint64, watching bool)) (*kept, erro
 		var err error
 		k.flowLog, err = jsonl.Open(jsonl.Config{
 			Path: path, Size: int64(a.cfg.flowLogSize), Age: a.cfg.flowLogAge, Keep: a.cfg.flowLogKeep, Compress: a.cfg.flowLogCompress,
-			NodeName: node, Version: version, Logger: a.log,
+			Budget: a.cfg.flowBudget, NodeName: node, Version: version, Logger: a.log.With("sink", "flow_log"),
 		})
 		if err != nil {
 			return nil, err
@@ -45,7 +45,8 @@ func (a *app) openKept(account func() (lost uint64, watching bool)) (*kept, erro
 	}
 	if a.cfg.history > 0 {
 		store, err := history.Open(history.Config{
-			Path: a.historyPath(), Age: a.cfg.history, Size: int64(a.cfg.historySize), NodeName: node, Version: version, Logger: a.log,
+			Path: a.historyPath(), Age: a.cfg.history, Size: int64(a.cfg.historySize), NodeName: node, Version: version,
+			Budget: a.cfg.flowBudget, Logger: a.log.With("sink", "history"),
 			Account: account,
 		})
 		if err != nil {
@@ -107,11 +108,15 @@ func (k *kept) run(ctx context.Context) error {
 }
 
 func (k *kept) addLost(lost map[flow.Loss]uint64) {
-	if k.history == nil {
-		return
+	if k.history != nil {
+		for l, n := range k.history.Lost() {
+			lost[l] += n
+		}
 	}
-	for l, n := range k.history.Lost() {
-		lost[l] += n
+	if k.flowLog != nil {
+		for l, n := range k.flowLog.Lost() {
+			lost[l] += n
+		}
 	}
 }
 
@@ -127,11 +132,16 @@ func (k *kept) close() (err error) {
 	return err
 }
 
+// defaultFlowBudget is a line every 5 ms: 40 GB of flow log in a day.
+const defaultFlowBudget = 200
+
 // keptFlags are for what the daemon writes of flows to the disk.
 func (c *config) keptFlags(fs *pflag.FlagSet) {
 	c.history, c.historySize = 7*24*time.Hour, 1<<30
 	ageVar(fs, &c.history, "history", 10*365*24*time.Hour, "how long flows and numbers are kept on disk, for observe --since and --last; 0 for not at all")
 	sizeVar(fs, &c.historySize, "history-size", history.MinSize, 1<<40, "what they may take there; the oldest go first")
+	c.flowBudget = defaultFlowBudget
+	intVar(fs, &c.flowBudget, "flow-budget", 0, 1_000_000, "flows and exchanges a second that history, flow log and OTLP's logs each tell one by one; beyond it alike ones are merged and counted; 0 tells all")
 	c.flowLogSize, c.flowLogKeep = 100<<20, 5
 	fs.StringVar(&c.flowLog, "flow-log", "", "`file` to write flows into, as JSON lines like those of observe -o json; empty for none")
 	sizeVar(fs, &c.flowLogSize, "flow-log-size", 1<<20, 1<<40, "size after which the next flow log is begun")

@@ -51,7 +51,7 @@ func (a *app) openOTLP(health func() collector.Health) (*otel.Exporter, error) {
 		return nil, err
 	}
 	cfg.Node, cfg.Version, cfg.Logger, cfg.Flush = hostName(), thisBuild().Version, a.log.With("sink", "otel"), drainTime
-	cfg.Health = health
+	cfg.Health, cfg.Budget = health, a.cfg.flowBudget
 	return otel.New(*cfg)
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/seed79351815/weir/bpf/lab"
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/aggregate"
+	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/history"
 	"github.com/seed79351815/weir/exporters/hubble"
 	"github.com/seed79351815/weir/exporters/jsonl"
@@ -30,6 +32,22 @@ type attached struct {
 	sink collector.Sink
 	stop func() // called when all records are consumed
 }
+
+// clock is what time it is in the minute that is told: a minute goes by within seconds,
+// and its seconds are what the budget of flows is for.
+type clock struct {
+	collector.Sink
+	now atomic.Int64
+}
+
+func (c *clock) Consume(ctx context.Context, batch []flow.Record) error {
+	if len(batch) > 0 {
+		c.now.Store(batch[0].Time)
+	}
+	return c.Sink.Consume(ctx, batch)
+}
+
+func (c *clock) time() time.Time { return time.Unix(0, c.now.Load()) }
 
 // BenchmarkExporterShare is the processor time that a minute of a busy host takes in
 // user space, without an exporter and with each. It is taken of the whole process,
@@ -153,7 +171,9 @@ func attachOTLP(b testing.TB, _ int) attached {
 		return &otel.Endpoint{URL: srv.URL + path, Protocol: otel.HTTP, Timeout: time.Minute}
 	}
 	room := otel.Limits{Queue: 200_000}
+	c := &clock{}
 	e, err := otel.New(otel.Config{
+		Budget: defaultFlowBudget, Now: c.time,
 		Traces: to("/v1/traces"), Metrics: to("/v1/metrics"), Logs: to("/v1/logs"), Spans: room, Records: room, Flush: time.Minute,
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -166,7 +186,8 @@ func attachOTLP(b testing.TB, _ int) attached {
 		defer close(done)
 		e.Run(ctx)
 	}()
-	return attached{e, func() {
+	c.Sink = e
+	return attached{c, func() {
 		cancel()
 		<-done
 		srv.Close()
@@ -179,11 +200,15 @@ func attachOTLP(b testing.TB, _ int) attached {
 }
 
 func attachHistory(b testing.TB, _ int) attached {
-	s, err := history.Open(history.Config{Path: filepath.Join(b.TempDir(), "history.db"), NodeName: "host", Version: "weir"})
+	c := &clock{}
+	s, err := history.Open(history.Config{
+		Path: filepath.Join(b.TempDir(), "history.db"), NodeName: "host", Version: "weir", Budget: defaultFlowBudget, Now: c.time,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return attached{s, func() {
+	c.Sink = s
+	return attached{c, func() {
 		if err := s.Close(); err != nil {
 			b.Error(err)
 		}
@@ -196,11 +221,15 @@ func attachHistory(b testing.TB, _ int) attached {
 }
 
 func attachJSONL(b testing.TB, _ int) attached {
-	l, err := jsonl.Open(jsonl.Config{Path: filepath.Join(b.TempDir(), "flows.jsonl"), Size: 100 << 20, NodeName: "host", Version: "weir"})
+	c := &clock{}
+	l, err := jsonl.Open(jsonl.Config{
+		Path: filepath.Join(b.TempDir(), "flows.jsonl"), Size: 100 << 20, NodeName: "host", Version: "weir", Budget: defaultFlowBudget, Now: c.time,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return attached{l, func() {
+	c.Sink = l
+	return attached{c, func() {
 		if err := l.Close(); err != nil {
 			b.Error(err)
 		}

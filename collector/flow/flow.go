@@ -81,6 +81,11 @@ type Record struct {
 	Drop    *Drop   // for RecordDrop
 	L7      *L7     // for RecordL7
 	Judged  *Judged // for RecordVerdict
+
+	// More is how many records like this one it stands for besides itself, where a sink
+	// is told of so many that alike ones were merged: the numbers of the Flow are of all
+	// of them, everything else is of the latest.
+	More uint64
 }
 
 // Delta is what a flow's counters gained between two records.

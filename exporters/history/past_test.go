@@ -24,9 +24,9 @@ import (
 func kept(batch []flow.Record) (out []flow.Record) {
 	for i, r := range batch {
 		next := slices.IndexFunc(batch[i+1:], func(later flow.Record) bool {
-			return later.Flow.ID == r.Flow.ID && (later.Kind == flow.RecordStart || later.Kind == flow.RecordEnd)
+			return later.Flow.ID == r.Flow.ID && (later.Kind == flow.RecordStart && later.More == 0 || later.Kind == flow.RecordEnd)
 		})
-		spare := r.Kind == flow.RecordStart && next >= 0 && batch[i+1+next].Kind == flow.RecordEnd
+		spare := r.Kind == flow.RecordStart && r.More == 0 && next >= 0 && batch[i+1+next].Kind == flow.RecordEnd
 		if r.Kind != flow.RecordUpdate && (r.L7 == nil || r.L7.Tally == nil) && !spare {
 			out = append(out, r)
 		}

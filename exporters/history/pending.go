@@ -53,6 +53,9 @@ func (p *pending) add(r *flow.Record, now time.Time, c *convert.Converter) {
 	last := p.chunks[len(p.chunks)-1]
 	switch r.Kind {
 	case flow.RecordStart:
+		if r.More > 0 {
+			break // it stands for flows whose ends say nothing of their starts
+		}
 		if p.starts == nil {
 			p.starts = make(map[uint64]startedAt)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
+	"github.com/seed79351815/weir/exporters/internal/merge"
 )
 
 // stage is the store's name among the pipeline's stages.
@@ -31,6 +32,7 @@ type Config struct {
 	Path     string        // of the file; its directory must be there
 	Age      time.Duration // what is older is deleted; 0 is 7 days
 	Size     int64         // bytes that the file and its log may take; 0 is 1 GiB, less than MinSize is MinSize
+	Budget   int           // flows and exchanges a second that are kept one by one; alike ones beyond it are merged; 0 is no bound
 	NodeName string        // of this host, in every flow
 	Version  string        // of weir
 	Logger   *slog.Logger  // nil discards
@@ -63,6 +65,7 @@ type Store struct {
 
 	mu       sync.Mutex         // all of the following, and writing
 	convert  *convert.Converter // for names
+	merge    *merge.Merger
 	pending  pending
 	last     int64 // the last block that was given a number
 	red      minutes
@@ -110,7 +113,7 @@ func openStore(cfg Config) (s *Store, err error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	s = &Store{cfg: cfg, db: db, convert: convert.New(cfg.NodeName, cfg.Version)}
+	s = &Store{cfg: cfg, db: db, convert: convert.New(cfg.NodeName, cfg.Version), merge: merge.New(cfg.Budget, cfg.Logger)}
 	defer func() {
 		if err != nil {
 			db.Close()
@@ -146,6 +149,7 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
+	keep := s.keeping(ctx, now)
 	for i := range batch {
 		r := &batch[i]
 		if r.Kind != flow.RecordL7 && r.Kind != flow.RecordVerdict && s.red.addTraffic(r) {
@@ -155,10 +159,10 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 		case r.Kind == flow.RecordUpdate:
 			// How a living flow's numbers grow is told by its end.
 		case r.Kind != flow.RecordL7:
-			s.keep(ctx, r, now)
+			s.merge.Add(r, now, keep)
 		case r.L7 == nil:
 		case r.L7.Exchange != nil:
-			s.keep(ctx, r, now)
+			s.merge.Add(r, now, keep)
 		case r.L7.Tally != nil:
 			s.lost(lossOperations, s.red.add(r.Time, r.L7))
 		}
@@ -166,11 +170,13 @@ func (s *Store) Consume(ctx context.Context, batch []flow.Record) error {
 	return nil
 }
 
-// keep lets a record wait to be written, and writes once many do.
-func (s *Store) keep(ctx context.Context, r *flow.Record, now time.Time) {
-	s.pending.add(r, now, s.convert)
-	if s.pending.full() {
-		s.flush(ctx, true)
+// keeping lets records wait to be written, and writes once many do.
+func (s *Store) keeping(ctx context.Context, now time.Time) merge.Tell {
+	return func(r *flow.Record) {
+		s.pending.add(r, now, s.convert)
+		if s.pending.full() {
+			s.flush(ctx, true)
+		}
 	}
 }
 
@@ -194,6 +200,7 @@ func (s *Store) tend(ctx context.Context) {
 	now := s.cfg.Now()
 	noted := s.noteMinute(now)
 	s.mu.Lock()
+	s.merge.Tick(now, s.keeping(ctx, now))
 	flows := s.pending.kept > 0 && now.Sub(s.pending.since) >= flushAfter
 	if numbers := s.red.due(now); flows || numbers || noted {
 		s.flush(ctx, flows)
@@ -229,6 +236,7 @@ func (s *Store) noteMinute(now time.Time) (noted bool) {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.merge.Flush(s.keeping(context.Background(), s.cfg.Now()))
 	s.flush(context.Background(), true)
 	return errors.Join(s.Reader.Close(), s.db.Close())
 }

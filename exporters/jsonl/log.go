@@ -3,6 +3,7 @@ package jsonl
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/exporters/hubble/convert"
 	"github.com/seed79351815/weir/exporters/hubble/printer"
+	"github.com/seed79351815/weir/exporters/internal/merge"
 )
 
 // Config is what a Log needs to know. Path must be given.
@@ -24,6 +26,7 @@ type Config struct {
 	Age      time.Duration    // of a file, after which the next is begun; 0 is no bound
 	Keep     int              // older files that are kept
 	Compress bool             // older files with gzip, as PATH.1.gz
+	Budget   int              // flows and exchanges a second that get lines one by one; alike ones beyond it are merged; 0 is no bound
 	NodeName string           // of this host, in every line
 	Version  string           // of weir
 	Logger   *slog.Logger     // nil discards
@@ -47,6 +50,15 @@ type Log struct {
 	mu     sync.Mutex
 	file   *file // nil after it could not be opened
 	zipped sync.WaitGroup
+	merge  *merge.Merger
+	tell   merge.Tell   // put
+	given  *flow.Record // that is being told of, of a batch
+	waited uint64       // records in lines that have waited: who gave them was told that all is well
+	failed error        // why a line could not be made
+	timer  *time.Timer  // nil while nothing waits
+	closed bool
+
+	lost atomic.Uint64
 }
 
 var _ collector.Sink = (*Log)(nil)
@@ -60,7 +72,8 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{cfg: cfg, convert: convert.New(cfg.NodeName, cfg.Version)}
+	l := &Log{cfg: cfg, convert: convert.New(cfg.NodeName, cfg.Version), merge: merge.New(cfg.Budget, cfg.Logger)}
+	l.tell = l.put
 	l.print = printer.New(printer.Options{Format: printer.FormatJSON, Out: &l.lines})
 	var err error
 	if l.file, err = openFile(cfg.Path, cfg.Now()); err != nil {
@@ -72,34 +85,86 @@ func Open(cfg Config) (*Log, error) {
 // Name is the stage of the log's losses.
 func (l *Log) Name() string { return "flow_log" }
 
-// Consume writes a batch. It blocks as long as the disk does. After an error the
-// file ends with the line before the batch.
+// Consume writes a batch, but for records that wait to be merged with others like them.
+// It blocks as long as the disk does. After an error the file ends with the line before
+// the batch.
 func (l *Log) Consume(_ context.Context, batch []flow.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines.Reset()
+	now := l.cfg.Now()
 	for i := range batch {
-		if err := l.line(&batch[i]); err != nil {
-			return err
+		if r := &batch[i]; shown(r) {
+			l.given = r
+			l.merge.Add(r, now, l.tell)
 		}
 	}
-	if err := l.ready(int64(l.lines.Len())); err != nil {
-		return fmt.Errorf("flow log: %w", err)
-	}
-	if l.lines.Len() == 0 {
-		return nil
-	}
-	if err := l.file.write(l.lines.Bytes()); err != nil {
-		return fmt.Errorf("flow log: %w", err)
-	}
-	return nil
+	l.given = nil
+	err := l.write()
+	l.await()
+	return err
 }
 
-// line adds the line of a record, where it is one that observe shows.
-func (l *Log) line(r *flow.Record) error {
-	if r.Kind == flow.RecordUpdate || r.Kind == flow.RecordL7 && (r.L7 == nil || r.L7.Exchange == nil) {
-		return nil
+// shown tells whether a record is one that observe shows.
+func shown(r *flow.Record) bool {
+	return r.Kind != flow.RecordUpdate && (r.Kind != flow.RecordL7 || r.L7 != nil && r.L7.Exchange != nil)
+}
+
+// put adds the line of a record to those that are written next.
+func (l *Log) put(r *flow.Record) {
+	if r != l.given {
+		l.waited += 1 + r.More
 	}
+	if l.failed == nil {
+		l.failed = l.line(r)
+	}
+}
+
+// write writes the lines, all or none of them.
+func (l *Log) write() error {
+	err := l.failed
+	if err == nil {
+		err = l.ready(int64(l.lines.Len()))
+	}
+	if err == nil && l.lines.Len() > 0 {
+		err = l.file.write(l.lines.Bytes())
+	}
+	if err != nil {
+		l.lost.Add(l.waited)
+		err = fmt.Errorf("flow log: %w", err)
+	}
+	l.lines.Reset()
+	l.failed, l.waited = nil, 0
+	return err
+}
+
+// await sees to it that what waits is written, also when no batch comes any more.
+func (l *Log) await() {
+	if l.timer == nil && !l.closed && l.merge.Waiting() > 0 {
+		l.timer = time.AfterFunc(time.Second, l.tick)
+	}
+}
+
+func (l *Log) tick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer = nil
+	if l.closed {
+		return
+	}
+	l.merge.Tick(l.cfg.Now(), l.tell)
+	if err := l.write(); err != nil {
+		l.cfg.Logger.Warn("merged flows could not be written", "error", err)
+	}
+	l.await()
+}
+
+// Lost is what was lost after Consume had taken it, by reason. Counters only grow.
+func (l *Log) Lost() map[flow.Loss]uint64 {
+	return map[flow.Loss]uint64{{Stage: l.Name(), Reason: "write_failed"}: l.lost.Load()}
+}
+
+// line adds the line of a record.
+func (l *Log) line(r *flow.Record) error {
 	f := l.convert.Lend(r)
 	l.flow.Flow = f
 	l.res.ResponseTypes, l.res.NodeName, l.res.Time = &l.flow, f.GetNodeName(), f.GetTime()
@@ -112,18 +177,27 @@ func (l *Log) line(r *flow.Record) error {
 // from any goroutine.
 func (l *Log) Reopen() { l.reopen.Store(true) }
 
-// Close closes the file, and waits until an older one is compressed.
+// Close writes what waits, closes the file, and waits until an older one is compressed.
+// Nothing is consumed after it.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	var err error
+	if l.merge.Waiting() > 0 {
+		l.merge.Flush(l.tell)
+		err = l.write()
+	}
 	l.zipped.Wait()
 	if l.file == nil {
-		return nil
+		return err
 	}
-	err := l.file.Close()
+	if e := l.file.Close(); e != nil {
+		err = errors.Join(err, fmt.Errorf("flow log: %w", e))
+	}
 	l.file = nil
-	if err != nil {
-		return fmt.Errorf("flow log: %w", err)
-	}
-	return nil
+	return err
 }

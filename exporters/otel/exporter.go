@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
+	"github.com/seed79351815/weir/exporters/internal/merge"
 )
 
 // stage is the name of the exporter and of its losses.
@@ -23,6 +24,7 @@ type Config struct {
 
 	Sampler, SamplerArg string // as OTEL_TRACES_SAMPLER has them
 	Spans, Records      Limits
+	Budget              int           // flow records a second that are sent one by one; alike ones beyond it are merged; 0 is no bound
 	Interval            time.Duration // between exports of metrics
 	Temporality         Temporality
 	ExplicitBuckets     bool // histograms with OpenTelemetry's advised bounds, not exponential ones
@@ -33,6 +35,7 @@ type Config struct {
 
 	Node    string // the host's name
 	Version string
+	Now     func() time.Time        // what a second is to the budget; time.Now when nil
 	Health  func() collector.Health // called before each export of metrics, from a goroutine of Run; may be nil
 	Logger  *slog.Logger
 }
@@ -50,7 +53,8 @@ type Exporter struct {
 	records *line    //
 	metrics *courier //
 
-	mu     sync.Mutex // guards folder, points and sheet
+	mu     sync.Mutex // guards merge, folder, points and sheet
+	merge  *merge.Merger
 	folder *folder
 	points *packer
 	sheet  parcel
@@ -65,7 +69,7 @@ func New(cfg Config) (*Exporter, error) {
 	e := &Exporter{
 		cfg:       cfg,
 		resources: resources{node: cfg.Node, version: cfg.Version, service: cfg.Service},
-		servings:  newServings(), rest: newRest(), folder: newFolder(),
+		servings:  newServings(), rest: newRest(), folder: newFolder(), merge: merge.New(cfg.Budget, cfg.Logger),
 	}
 	for _, a := range cfg.Attributes {
 		e.resources.extra = append(e.resources.extra, attribute{clean(a[0]), text(a[1])})
@@ -122,6 +126,9 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return cfg
 }
 
@@ -172,8 +179,14 @@ func (e *Exporter) flow(r *flow.Record, now time.Time) {
 		e.folder.flow(r, now)
 	}
 	if e.records != nil && logged(r) {
-		e.records.put(now, now, 1, func(p *parcel) { writeRecord(e.records.packer, p, r) }) // counts what has no room
+		e.merge.Add(r, e.cfg.Now(), e.record)
 	}
+}
+
+// record sends a record of a flow, or of many that are alike.
+func (e *Exporter) record(r *flow.Record) {
+	now := time.Now()
+	e.records.put(now, now, 1+r.More, func(p *parcel) { writeRecord(e.records.packer, p, r) }) // counts what has no room
 }
 
 func (e *Exporter) tally(l *flow.L7, now time.Time) {

@@ -2,6 +2,7 @@ package otel
 
 import (
 	"net/netip"
+	"strconv"
 
 	logpb "go.opentelemetry.io/proto/otlp/logs/v1"
 
@@ -120,6 +121,9 @@ func sentence(r *flow.Record, client, server string) string {
 	if j := r.Judged; j != nil {
 		said = " " + opinion(j)
 	}
+	if r.More > 0 {
+		said += ", " + strconv.FormatUint(r.More, 10) + " more like it"
+	}
 	return f.Protocol.String() + " " + client + " -> " + server + colon + port + end + said
 }
 
@@ -152,6 +156,7 @@ func (a recordWriter) flow(r *flow.Record, client, server *party) {
 		a.text(keyServerAddress, f.Server.Names[0])
 	}
 	a.put("weir.flow.id", some(f.ID))
+	a.put(keyMore, some(r.More))
 	a.put("weir.flow.preexisting", onlyTrue(f.Preexisting))
 	a.text(keyFlowState, f.End.String())
 	a.text(keyVerdict, verdictName(r.Verdict))

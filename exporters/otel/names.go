@@ -77,7 +77,7 @@ var k8sOwners = map[string]string{
 // Attributes that OpenTelemetry has no name for.
 const (
 	keyWhy           = "weir.why"              // why the exchange is told in full: new, error, slow, sample
-	keyMore          = "weir.more"             // exchanges like it that were counted and not sent
+	keyMore          = "weir.more"             // exchanges like it that were counted and not sent; flow records that were merged into it
 	keyVerdict       = "weir.verdict"          // what a policy decided, where it did not let pass
 	keyDNSType       = "dns.question.type"     // A, AAAA, …; the name that Prometheus' label has too
 	keyDNSCode       = "dns.response.code"     // NOERROR, …

@@ -20,7 +20,12 @@ func (e *Exporter) Run(ctx context.Context) {
 		defer e.spans.courier.transport.close()
 	}
 	if e.records != nil {
-		g.Go(func() { e.records.run(ctx, sending) })
+		filling, full := context.WithCancel(context.WithoutCancel(ctx))
+		g.Go(func() {
+			defer full()
+			e.tell(ctx)
+		})
+		g.Go(func() { e.records.run(filling, sending) })
 		defer e.records.courier.transport.close()
 	}
 	if e.metrics != nil {
@@ -28,6 +33,26 @@ func (e *Exporter) Run(ctx context.Context) {
 		defer e.metrics.transport.close()
 	}
 	g.Wait()
+}
+
+// tell sends the flow records that have waited for others like them, and all that wait
+// when ctx ends.
+func (e *Exporter) tell(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			e.mu.Lock()
+			e.merge.Tick(e.cfg.Now(), e.record)
+			e.mu.Unlock()
+		case <-ctx.Done():
+			e.mu.Lock()
+			e.merge.Flush(e.record)
+			e.mu.Unlock()
+			return
+		}
+	}
 }
 
 // measure exports the metrics at each interval, and once more at the end. While a

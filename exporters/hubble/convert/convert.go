@@ -48,9 +48,20 @@ func New(node, version string) *Converter {
 // elements of lists: flows share them. A RecordL7 must have an L7; of a tally
 // Hubble knows nothing, so only weir's own clients may see what is made of it.
 func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
+	var out *flowpb.Flow
 	if r.Kind == flow.RecordL7 {
-		return c.l7(r)
+		out = c.l7(r)
+	} else {
+		out = c.l4(r)
 	}
+	if r.More > 0 {
+		out.Aggregate = aggregate(r.More, out.TrafficDirection)
+	}
+	return out
+}
+
+// l4 is r, of which L7 is not set.
+func (c *Converter) l4(r *flow.Record) *flowpb.Flow {
 	f := &r.Flow
 	src, dst := &f.Client, &f.Server
 	reply := isReply(r)

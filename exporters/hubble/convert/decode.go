@@ -51,6 +51,7 @@ func (d *Decoder) Record(in *flowpb.Flow) (r flow.Record, err error) {
 	}
 	r.Time = in.GetTime().AsTime().UnixNano()
 	r.Verdict = flow.Verdict(in.GetVerdict())
+	r.More = More(in)
 	kind := o.text("record")
 	if kind == recordExchange || kind == recordTally {
 		r.Kind = flow.RecordL7

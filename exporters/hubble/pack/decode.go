@@ -94,8 +94,11 @@ func entry[V any](c *cursor, table []V) (v V) {
 func (c *cursor) text(b *Batch) string { return entry(c, b.texts) }
 
 func (c *cursor) record(r *flow.Record, b *Batch) {
-	*r = flow.Record{Kind: flow.RecordKind(c.byte()), Verdict: flow.Verdict(c.byte())}
-	flags := c.byte()
+	*r = flow.Record{Kind: flow.RecordKind(c.byte())}
+	verdict, flags := c.byte(), c.byte()
+	if r.Verdict = flow.Verdict(verdict &^ merged); verdict&merged != 0 {
+		r.More = c.uvarint()
+	}
 	if r.Kind == flow.RecordL7 {
 		c.l7(r, b, flags)
 		return

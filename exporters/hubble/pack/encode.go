@@ -19,6 +19,10 @@ const (
 	hasICMP
 )
 
+// merged stands in the byte of the verdict where the record stands for others, too:
+// their number follows.
+const merged = 0x80
+
 // record appends r. The order is that of cursor.record.
 func (p *Packer) record(b []byte, r *flow.Record) []byte {
 	if r.Kind == flow.RecordL7 {
@@ -40,7 +44,7 @@ func (p *Packer) record(b []byte, r *flow.Record) []byte {
 	set(hasDrop, r.Drop != nil)
 	set(hasICMP, f.ICMPType != 0 || f.ICMPCode != 0)
 
-	b = append(b, byte(r.Kind), byte(r.Verdict), flags, byte(f.Protocol), byte(f.End))
+	b = append(appendHead(b, r, flags), byte(f.Protocol), byte(f.End))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Time))
 	// The other times are near the record's: a difference is short.
 	b = binary.AppendVarint(b, f.Start-r.Time)
@@ -82,6 +86,14 @@ func (p *Packer) record(b []byte, r *flow.Record) []byte {
 		b = p.judged(b, r.Judged)
 	}
 	return b
+}
+
+// appendHead writes what every record begins with.
+func appendHead(b []byte, r *flow.Record, flags byte) []byte {
+	if r.More == 0 {
+		return append(b, byte(r.Kind), byte(r.Verdict)&^merged, flags)
+	}
+	return binary.AppendUvarint(append(b, byte(r.Kind), byte(r.Verdict)|merged, flags), r.More)
 }
 
 func (p *Packer) endpoint(b []byte, e *flow.Endpoint) []byte {

@@ -44,7 +44,7 @@ func (p *Packer) l7(b []byte, r *flow.Record) []byte {
 	set(l7ClientSeen, l.Client.Seen)
 	set(l7ServerSeen, l.Server.Seen)
 
-	b = append(b, byte(r.Kind), byte(r.Verdict), flags, byte(l.Protocol), byte(l.Seen))
+	b = append(appendHead(b, r, flags), byte(l.Protocol), byte(l.Seen))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Time))
 	b = p.endpoint(b, &l.Client)
 	b = p.endpoint(b, &l.Server)

@@ -11,8 +11,12 @@ import (
 )
 
 // version is that of the format: of what Append and Packer.record write, and of the
-// numbers that package flow gives to kinds, protocols and the like.
-const version = 1
+// numbers that package flow gives to kinds, protocols and the like. The first had
+// nothing for merged records, and is all else the same.
+const (
+	version      = 2
+	firstVersion = 1
+)
 
 // Append appends the batch to dst as Parse reads it, on its own: with the workloads,
 // names and texts. Records i of which without[i] is true are left out; nil leaves out
@@ -81,8 +85,8 @@ var errMalformed = errors.New("malformed batch of records")
 // The Batch does not refer to raw.
 func Parse(raw []byte) (*Batch, error) {
 	c := cursor{data: raw}
-	if v := c.byte(); v != version {
-		return nil, fmt.Errorf("batch of records in format %d, known is %d", v, version)
+	if v := c.byte(); v < firstVersion || v > version {
+		return nil, fmt.Errorf("batch of records in format %d, known are %d to %d", v, firstVersion, version)
 	}
 	b := &Batch{}
 	b.texts = readAll(&c, (*cursor).string)

@@ -2,6 +2,7 @@
 package recordtest
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -71,7 +72,15 @@ func New(id uint64, kind flow.RecordKind) flow.Record {
 }
 
 // Any draws records of every shape, with hostile strings in them.
-func Any() *rapid.Generator[flow.Record] { return rapid.OneOf(rapid.Custom(anyRecord), AnyL7()) }
+func Any() *rapid.Generator[flow.Record] {
+	return rapid.Custom(func(t *rapid.T) flow.Record {
+		r := rapid.OneOf(rapid.Custom(anyRecord), AnyL7()).Draw(t, "any")
+		if r.Kind == flow.RecordStart || r.Kind == flow.RecordEnd || r.L7 != nil && r.L7.Exchange != nil {
+			r.More = uint64(rapid.Uint32Range(0, math.MaxUint32-1).Draw(t, "more"))
+		}
+		return r
+	})
+}
 
 func anyRecord(t *rapid.T) flow.Record {
 	kind := rapid.SampledFrom([]flow.RecordKind{flow.RecordStart, flow.RecordUpdate, flow.RecordEnd, flow.RecordDrop, flow.RecordVerdict}).Draw(t, "kind")
