@@ -19,6 +19,8 @@ func (c *config) otlpFlags(fs *pflag.FlagSet) {
 	c.otlp.Protocol = otel.Auto
 	choiceVar(fs, &c.otlp.Protocol, "otlp-protocol", "", []string{otel.Auto, string(otel.GRPC), string(otel.HTTP)}, "how it is spoken to; auto is OTEL_EXPORTER_OTLP_PROTOCOL, else gRPC at port 4317 and HTTP at others")
 	signalsVar(fs, &c.otlp.Signals, "otlp-signals", "what is sent, of traces,metrics,logs; empty for all that OTEL_*_EXPORTER leaves on")
+	c.otlp.TracesBudget = otel.DefaultTracesBudget
+	intVar(fs, &c.otlp.TracesBudget, "otlp-traces-budget", 0, 1<<20, "requests a second that become spans, by whole traces; 0 for any number. Errors, denials and slow ones always do")
 	fs.StringVar(&c.otlp.HeadersFile, "otlp-headers-file", "", "`file` with headers for the receiver, name=value a line")
 	fs.StringVar(&c.otlp.CA, "otlp-ca", "", "PEM `file` with the authorities of the receiver's certificate")
 	fs.StringVar(&c.otlp.Cert, "otlp-cert", "", "PEM `file` with weir's certificate for the receiver")

@@ -175,7 +175,7 @@ func attachOTLP(b testing.TB, _ int) attached {
 	e, err := otel.New(otel.Config{
 		Budget: defaultFlowBudget, Now: c.time,
 		Traces: to("/v1/traces"), Metrics: to("/v1/metrics"), Logs: to("/v1/logs"), Spans: room, Records: room, Flush: time.Minute,
-		Logger: slog.New(slog.DiscardHandler),
+		TracesBudget: otel.DefaultTracesBudget, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

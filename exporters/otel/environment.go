@@ -18,6 +18,8 @@ type Settings struct {
 	HeadersFile string   // one name=value a line
 	CA          string   // PEM files
 	Cert, Key   string
+
+	TracesBudget int // exchanges a second that become spans, about; 0 for any number
 }
 
 // Auto leaves the protocol to OpenTelemetry's environment and the endpoint's port.
@@ -45,7 +47,7 @@ func FromEnvironment(lookup func(string) (string, bool), s Settings) (*Config, e
 	if _, off := v.get("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
 		return nil, nil
 	}
-	cfg := &Config{}
+	cfg := &Config{TracesBudget: s.TracesBudget}
 	for _, to := range []struct {
 		signal   *signal
 		endpoint **Endpoint

@@ -77,7 +77,7 @@ func TestEverythingElse(t *testing.T) {
 		"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BLRP_MAX_QUEUE_SIZE": "20", "OTEL_METRIC_EXPORT_INTERVAL": "15000",
 		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE":        "Delta",
 		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "explicit_bucket_histogram",
-	}), Settings{HeadersFile: headers})
+	}), Settings{HeadersFile: headers, TracesBudget: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestEverythingElse(t *testing.T) {
 	if cfg.Spans != (Limits{10, 5, 100 * time.Millisecond}) || cfg.Records.Queue != 20 || cfg.Interval != 15*time.Second || cfg.Temporality != Delta || !cfg.ExplicitBuckets {
 		t.Errorf("%+v", cfg)
 	}
-	if s, err := New(*cfg); err != nil || s.sampler.bound != allTraces/2 || !strings.Contains(s.String(), "traces to http://c:4318/v1/traces by http/protobuf, metrics to") {
+	if s, err := New(*cfg); err != nil || s.sampler.bound != allTraces/2 || s.budget.rate != 7 || !strings.Contains(s.String(), "traces to http://c:4318/v1/traces by http/protobuf, metrics to") {
 		t.Errorf("%v, %v", s, err)
 	}
 }

@@ -23,6 +23,7 @@ type Config struct {
 	Traces, Metrics, Logs *Endpoint
 
 	Sampler, SamplerArg string // as OTEL_TRACES_SAMPLER has them
+	TracesBudget        int    // exchanges a second that become spans, about; 0 for any number
 	Spans, Records      Limits
 	Budget              int           // flow records a second that are sent one by one; alike ones beyond it are merged; 0 is no bound
 	Interval            time.Duration // between exports of metrics
@@ -46,6 +47,7 @@ type Exporter struct {
 	cfg       Config
 	resources resources
 	sampler   sampler
+	budget    budget
 	servings  *servings
 	rest      rest
 
@@ -69,7 +71,7 @@ func New(cfg Config) (*Exporter, error) {
 	e := &Exporter{
 		cfg:       cfg,
 		resources: resources{node: cfg.Node, version: cfg.Version, service: cfg.Service},
-		servings:  newServings(), rest: newRest(), folder: newFolder(), merge: merge.New(cfg.Budget, cfg.Logger),
+		budget:    newBudget(cfg.TracesBudget), servings: newServings(), rest: newRest(), folder: newFolder(), merge: merge.New(cfg.Budget, cfg.Logger),
 	}
 	for _, a := range cfg.Attributes {
 		e.resources.extra = append(e.resources.extra, attribute{clean(a[0]), text(a[1])})
@@ -198,8 +200,10 @@ func (e *Exporter) tally(l *flow.L7, now time.Time) {
 	}
 }
 
-// exchange makes spans of an exchange, where it is sampled. What a newer weir told
-// of a protocol that this one does not know is left out.
+// exchange makes spans of an exchange, where it is sampled and within the budget.
+// What is not is among those of which the next span like it says how many they were,
+// as the kernel counted it like all others. What a newer weir told of a protocol that
+// this one does not know is left out.
 func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	l := r.L7
 	if e.spans == nil || protocolOf(l.Protocol) == nil {
@@ -207,8 +211,7 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	}
 	t := told{l: l, verdict: r.Verdict, up: contextOf(l)}
 	t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
-	e.servings.add(&t)
-	if !e.sampler.takes(&t) {
+	if !e.sampler.takes(&t) || !e.budget.takes(t.ids.trace, t.always(), r.Time) {
 		return
 	}
 	t.more = e.rest.told(l.Exchange)
@@ -216,7 +219,10 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 	if t.up.valid() {
 		ripe = now.Add(e.cfg.Spans.Delay) // the exchange that caused it ends later (servings)
 	}
-	if !e.spans.put(now, ripe, t.spans(), func(p *parcel) { writeSpans(e.spans.packer, p, &t) }) {
+	if !e.spans.put(now, ripe, t.spans(), func(p *parcel) {
+		e.servings.add(&t) // none that is not sent: what is put below it would hang in the air
+		writeSpans(e.spans.packer, p, &t)
+	}) {
 		e.rest.untold(l.Exchange, t.more)
 	}
 }

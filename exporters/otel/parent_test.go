@@ -126,7 +126,7 @@ func TestServingItself(t *testing.T) {
 
 // However many headers come, what is remembered of them is bounded, newest first.
 func TestServingsBounded(t *testing.T) {
-	e := exporter(t, Config{Sampler: "always_off"})
+	e := exporter(t, Config{Spans: Limits{Queue: 2 * maxServings}})
 	for i := range maxServings + 100 {
 		consume(t, e, with(request(front, middle, time.Duration(i), time.Second), traceparent(fmt.Sprintf("%016x", i/3+1))))
 	}

@@ -51,12 +51,18 @@ func newSampler(name, arg string) (sampler, error) {
 	return s, nil
 }
 
-// takes tells whether an exchange becomes spans.
+// always tells whether an exchange becomes spans whatever the sampler is, but for
+// always_off, and whatever the budget.
+func (t *told) always() bool {
+	return t.failed(clientEnd) || t.l.Exchange.Why == flow.WhySlow
+}
+
+// takes tells whether an exchange becomes spans, where the budget has room for them.
 func (s *sampler) takes(t *told) bool {
 	switch {
 	case s.off:
 		return false
-	case t.failed(clientEnd), t.l.Exchange.Why == flow.WhySlow:
+	case t.always():
 		return true
 	case s.parentBased && t.up.valid():
 		return t.up.sampled

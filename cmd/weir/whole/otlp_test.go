@@ -66,7 +66,7 @@ func TestReceiverRestartsUnderLoad(t *testing.T) {
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", strconv.Itoa(queue))
 	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", strconv.Itoa(batch))
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "500")
-	d := start(t, "--otlp-endpoint", "http://"+r.address, "--otlp-protocol", "grpc")
+	d := start(t, "--otlp-endpoint", "http://"+r.address, "--otlp-protocol", "grpc", "--otlp-traces-budget", "0")
 	nginx := h.nginx("", manyRequests)
 	client := h.idle("client", nil)
 	done := make(chan error, 1)
