@@ -2,21 +2,26 @@ package convert
 
 import (
 	"math"
+	"strconv"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 )
 
-// aggregate is how Hubble says that a flow stands for more like it: it counts all, and
-// by the way that they go.
-func aggregate(more uint64, way flowpb.TrafficDirection) *flowpb.Aggregate {
+// setAggregate says, as Hubble does, that a flow stands for more like it: all are
+// counted, by the way that they go. Hubble's CLI shows nothing of that but the summary.
+func setAggregate(out *flowpb.Flow, more uint64) {
 	n := uint32(min(more, math.MaxUint32-1) + 1)
-	switch way {
+	out.Aggregate = &flowpb.Aggregate{}
+	switch out.TrafficDirection {
 	case flowpb.TrafficDirection_INGRESS:
-		return &flowpb.Aggregate{IngressFlowCount: n}
+		out.Aggregate.IngressFlowCount = n
 	case flowpb.TrafficDirection_EGRESS:
-		return &flowpb.Aggregate{EgressFlowCount: n}
+		out.Aggregate.EgressFlowCount = n
+	default:
+		out.Aggregate.UnknownDirectionFlowCount = n
 	}
-	return &flowpb.Aggregate{UnknownDirectionFlowCount: n}
+	//lint:ignore SA1019 deprecated, and the only text that Hubble's CLI shows
+	out.Summary += "; " + strconv.FormatUint(more, 10) + " more like it"
 }
 
 // More is how many flows like it one stands for besides itself.

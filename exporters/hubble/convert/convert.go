@@ -55,7 +55,7 @@ func (c *Converter) Flow(r *flow.Record) *flowpb.Flow {
 		out = c.l4(r)
 	}
 	if r.More > 0 {
-		out.Aggregate = aggregate(r.More, out.TrafficDirection)
+		setAggregate(out, r.More)
 	}
 	return out
 }

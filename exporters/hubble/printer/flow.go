@@ -9,7 +9,6 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 
-	"github.com/seed79351815/weir/exporters/hubble/convert"
 	"github.com/seed79351815/weir/exporters/hubble/filter"
 )
 
@@ -126,9 +125,6 @@ func summary(f *flowpb.Flow) string {
 	}
 	if a := f.GetAuthType(); a != flowpb.AuthType_DISABLED {
 		text += "; Auth: " + a.String()
-	}
-	if n := convert.More(f); n > 0 {
-		text += "; " + strconv.FormatUint(n, 10) + " more like it"
 	}
 	return text
 }
