@@ -157,14 +157,14 @@ func (e *Exporter) Name() string { return stage }
 // Consume writes what becomes spans and log records, and counts the rest. It never
 // waits for a receiver and never fails.
 func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
-	now := time.Now()
+	now, merged := time.Now(), e.cfg.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range batch {
 		r := &batch[i]
 		switch {
 		case r.Kind != flow.RecordL7:
-			e.flow(r, now)
+			e.flow(r, now, merged)
 		case r.L7 == nil:
 		case r.L7.Exchange != nil:
 			e.exchange(r, now)
@@ -176,12 +176,12 @@ func (e *Exporter) Consume(_ context.Context, batch []flow.Record) error {
 	return nil
 }
 
-func (e *Exporter) flow(r *flow.Record, now time.Time) {
+func (e *Exporter) flow(r *flow.Record, now, merged time.Time) {
 	if e.metrics != nil {
 		e.folder.flow(r, now)
 	}
 	if e.records != nil && logged(r) {
-		e.merge.Add(r, e.cfg.Now(), e.record)
+		e.merge.Add(r, merged, e.record)
 	}
 }
 
@@ -210,9 +210,15 @@ func (e *Exporter) exchange(r *flow.Record, now time.Time) {
 		return
 	}
 	t := told{l: l, verdict: r.Verdict, up: contextOf(l)}
-	t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
+	t.ids.trace = t.up.trace
+	if !t.up.valid() {
+		t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up)
+	}
 	if !e.sampler.takes(&t) || !e.budget.takes(t.ids.trace, t.always(), r.Time) {
 		return
+	}
+	if t.up.valid() {
+		t.ids = idsOf(e.cfg.Node, l.Exchange, &t.up) // a hash, which what is not sent is spared
 	}
 	t.more = e.rest.told(l.Exchange)
 	ripe := now

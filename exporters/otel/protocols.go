@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/seed79351815/weir/collector/flow"
@@ -19,8 +20,9 @@ const (
 // all protocols do (everySpan). A protocol that weir learns to read gets a row in
 // protocols and a table like those below.
 type protocol struct {
-	name func(*flow.L7) string // of the span, of few different words
-	rows []row
+	name           func(*flow.L7) string // of the span, of few different words
+	rows           []row
+	client, server []row // those of each end, and everySpan's
 }
 
 // row is an attribute: its name, the spans that have it, and where its value is
@@ -32,12 +34,33 @@ type row struct {
 }
 
 var protocols = [flow.L7Protocols]protocol{
-	flow.HTTP: {httpName, httpRows},
-	flow.DNS:  {dnsName, dnsRows},
-	flow.TLS:  {tlsName, tlsRows},
+	flow.HTTP: newProtocol(httpName, httpRows),
+	flow.DNS:  newProtocol(dnsName, dnsRows),
+	flow.TLS:  newProtocol(tlsName, tlsRows),
 }
 
-// of is the protocol's row; nil for one that weir does not read.
+func newProtocol(name func(*flow.L7) string, rows []row) protocol {
+	p := protocol{name: name, rows: rows}
+	for _, r := range slices.Concat(rows, everySpan) {
+		if r.ends&clientEnd != 0 {
+			p.client = append(p.client, r)
+		}
+		if r.ends&serverEnd != 0 {
+			p.server = append(p.server, r)
+		}
+	}
+	return p
+}
+
+// of is the rows of an end's spans.
+func (p *protocol) of(e end) []row {
+	if e == serverEnd {
+		return p.server
+	}
+	return p.client
+}
+
+// protocolOf is the protocol's row; nil for one that weir does not read.
 func protocolOf(p flow.L7Protocol) *protocol {
 	if int(p) >= len(protocols) || protocols[p].name == nil {
 		return nil

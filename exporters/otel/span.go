@@ -16,6 +16,7 @@ type told struct {
 	verdict flow.Verdict
 	ids     ids
 	up      traceContext // what the request's traceparent says
+	name    string       // of its spans
 	more    uint64       // exchanges like it that were counted since the last that became spans
 }
 
@@ -73,6 +74,7 @@ const (
 // one the client's is can be said later (wanted).
 func writeSpans(k *packer, p *parcel, t *told) {
 	ends := t.ends()
+	t.name = protocolOf(t.l.Protocol).name(t.l)
 	if ends&clientEnd != 0 {
 		at := t.write(k, p, clientEnd, t.up.parent, false)
 		if key, ok := t.cause(); ok {
@@ -106,7 +108,7 @@ func (t *told) write(k *packer, p *parcel, of end, parent spanID, remote bool) (
 			flags |= flagRemote
 		}
 	}
-	p.text(spanName, protocol.name(t.l))
+	p.text(spanName, t.name)
 	p.varint(spanKind, uint64(kind))
 	p.fixed64(spanStart, uint64(max(x.Start, 0)))
 	p.fixed64(spanEnd, uint64(max(x.Start+max(x.Latency, 0), 0)))
@@ -124,12 +126,9 @@ func (t *told) write(k *packer, p *parcel, of end, parent spanID, remote bool) (
 }
 
 func (t *told) attributes(w *wire, p *protocol, of end) {
-	for _, rows := range [][]row{p.rows, everySpan} {
-		for i := range rows {
-			if rows[i].ends&of != 0 {
-				w.attribute(spanAttributes, rows[i].key, rows[i].value(t.l))
-			}
-		}
+	rows := p.of(of)
+	for i := range rows {
+		w.attribute(spanAttributes, rows[i].key, rows[i].value(t.l))
 	}
 	put := func(key string, v value) { w.attribute(spanAttributes, key, v) }
 	switch {
