@@ -86,7 +86,7 @@ static __always_inline int judged(struct __sk_buff *skb, bool ether)
 {
 	struct regime *r = the_regime();
 
-	if (!r || !r->mark || (skb->mark & ~TURN_CODE) != r->mark)
+	if (!r || !r->mark || (skb->mark & ~TURN_CODE) != r->mark || !full_sock(skb))
 		return TC_ACT_UNSPEC;
 	return turn_round(skb, r, ether);
 }
@@ -101,11 +101,10 @@ static __always_inline int frame(struct __sk_buff *skb, bool ether, bool far)
 
 	if (!sk)
 		return TC_ACT_UNSPEC;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return TC_ACT_UNSPEC;
 	if (sk->family == AF_INET || sk->family == AF_INET6)
 		return far ? TC_ACT_UNSPEC : judged(skb, ether);
+	if (!bpf_sk_fullsock(sk))
+		return TC_ACT_UNSPEC;
 	q.cgroup = bpf_skb_cgroup_id(skb);
 	read_frame(skb, &f, ether);
 	judge_frame(&f, &q, &a, skb->ifindex);

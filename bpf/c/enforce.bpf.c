@@ -11,6 +11,7 @@
 #include "enforce_tcp.h"
 #include "names_datagram.h"
 #include "names_stream.h"
+#include "recent.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
@@ -74,10 +75,10 @@ int enforce_ingress(struct __sk_buff *skb)
 
 static __always_inline void read_process(struct party *p)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
 
 	p->pid = bpf_get_current_pid_tgid() >> 32;
-	BPF_CORE_READ_STR_INTO(&p->comm, task, group_leader, comm);
+	bpf_probe_read_kernel_str(p->comm, sizeof(p->comm), task->group_leader->comm);
 }
 
 /* Attaches at the cgroup root, runs for socket(2) of AF_INET and AF_INET6. */
@@ -157,7 +158,7 @@ static __always_inline int named(struct bpf_sock_addr *ctx, struct endpoint *pee
 			p->sent_under = generation;
 		return !a.asks || note_asked(sk, peer);
 	}
-	may_begin(&q, &a);
+	may_begin_again(r, generation, &q, &a);
 	if (p) {
 		p->generation = 0; /* another peer than before */
 		p->peer_cgroup = 0;
@@ -224,30 +225,6 @@ int enforce_sendmsg6(struct bpf_sock_addr *ctx)
 
 	peer_v6(ctx, &peer);
 	return named(ctx, &peer, true);
-}
-
-/* tp_btf/inet_sock_set_state: who began a connection. */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(enforce_state, struct sock *sk, int oldstate, int newstate)
-{
-	struct party *p;
-	u8 role;
-
-	if (newstate == TCP_SYN_SENT)
-		role = PARTY_CLIENT;
-	else if (newstate == TCP_SYN_RECV && oldstate == TCP_LISTEN)
-		role = PARTY_SERVER;
-	else
-		return 0;
-	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (p) {
-		p->generation = p->peer_cgroup = 0;
-		p->older = 0;
-		p->role = role;
-		if (role == PARTY_CLIENT && !p->named_under) /* else connect(2) has just said so */
-			p->since = seconds_now();
-	}
-	return 0;
 }
 
 SEC("tp_btf/cgroup_mkdir")

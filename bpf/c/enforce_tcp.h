@@ -73,9 +73,41 @@ static __always_inline u8 guess_role(struct __sk_buff *skb, struct bpf_sock *sk)
 	return role;
 }
 
+/* A socket's next connection is another one than before. */
+static __always_inline void renew(struct party *p, u8 role)
+{
+	p->generation = p->peer_cgroup = p->named_under = 0;
+	p->older = 0;
+	p->role = role;
+}
+
+/*
+ * Whoever accepts a connection has the rights of the listener. The kernel gives an
+ * accepted socket what is stored with its listener: that tells which end it is. Where
+ * nothing is refused to the workload nothing is stored, since memory is what takes
+ * longest.
+ */
+static __always_inline void ready(struct bpf_sock *sk, bool free)
+{
+	struct party *p = bpf_sk_storage_get(&parties, sk, 0, 0);
+
+	if (free) {
+		if (p)
+			bpf_sk_storage_delete(&parties, sk);
+		return;
+	}
+	if (!p)
+		p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (p && (p->role != PARTY_SERVER || p->generation || p->peer_cgroup || p->older || p->named_under)) {
+		renew(p, PARTY_SERVER);
+		p->since = 0;
+	}
+}
+
 /* What a listener is sent: a SYN, or what completes a handshake that it keeps no state of. */
 static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 {
+	const struct rulings *rulings;
 	struct endpoint source = {}, destination = {};
 	struct regime *r = the_regime();
 	struct question q = {};
@@ -88,7 +120,9 @@ static __noinline int knock(struct __sk_buff *skb, struct bpf_sock *sk)
 		return DROP;
 	generation = r->generation;
 	q.cgroup = bpf_sk_cgroup_id(sk);
-	if (is_free(r, q.cgroup, DIRECTION_INGRESS))
+	rulings = rulings_for(r, q.cgroup);
+	ready(sk, is_free(rulings));
+	if (refuses_nothing(ruled_way(rulings, DIRECTION_INGRESS)))
 		return PASS;
 	if (!read_ends(skb, &source, &destination, &seq, &syn))
 		return DROP;
@@ -191,23 +225,43 @@ static __always_inline bool is_named(struct bpf_sock *sk, u64 cgroup, const stru
 
 /*
  * A SYN leaves a note; and what was decided for connect(2) holds. Once: the socket may
- * begin again. Not inlined: what comes after needs the stack.
+ * begin again, and not only by a connect(2) that a hook sees (MPTCP's), but never with the
+ * number that it had. Not inlined: what comes after needs the stack.
  */
 static __noinline int begin(struct __sk_buff *skb, struct bpf_sock *sk, struct party *p, const struct regime *r)
 {
 	struct endpoint source = {}, destination = {};
-	u64 cgroup = bpf_sk_cgroup_id(sk);
-	bool syn;
-	u32 seq;
+	u64 cgroup = bpf_sk_cgroup_id(sk), named_under;
+	bool syn = false;
+	u32 seq = 0;
 
-	if (r->notes && read_ends(skb, &source, &destination, &seq, &syn) && syn)
+	if (!read_ends(skb, &source, &destination, &seq, &syn))
+		syn = false;
+	if (r->notes && syn)
 		note_syn(seq, cgroup, &source, &destination);
-	if (p && p->named_under) {
-		if (is_named(sk, cgroup, p))
-			p->generation = p->named_under;
-		p->named_under = 0;
-	}
+	if (!p || (syn && p->role == PARTY_CLIENT && p->number == seq && !p->named_under))
+		return 0;
+	named_under = p->named_under;
+	renew(p, PARTY_CLIENT);
+	p->number = seq;
+	if (!named_under)
+		p->since = seconds_now();
+	else if (is_named(sk, cgroup, p))
+		p->generation = named_under;
 	return 0;
+}
+
+/*
+ * Whether a segment says nothing, and would be refused nothing: then nothing about its
+ * socket need be stored yet. Not inlined: what comes after needs the stack.
+ */
+static __noinline int is_idle(struct __sk_buff *skb, struct bpf_sock *sk, const struct regime *r)
+{
+	struct segment g;
+
+	if (sk->state == BPF_TCP_SYN_SENT_STATE || !read_segment(skb, &g) || g.len)
+		return false;
+	return is_free(rulings_for(r, bpf_sk_cgroup_id(sk)));
 }
 
 static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, bool egress, const struct regime *r)
@@ -218,7 +272,12 @@ static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, b
 
 	if (sk->state == BPF_TCP_LISTEN_STATE) /* a SYN-ACK answers what was judged */
 		return egress ? PASS : knock(skb, sk);
-	p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	p = bpf_sk_storage_get(&parties, sk, 0, 0);
+	if (!p) {
+		if (is_idle(skb, sk, r))
+			return PASS;
+		p = bpf_sk_storage_get(&parties, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	}
 	if (egress && sk->state == BPF_TCP_SYN_SENT_STATE)
 		begin(skb, sk, p, r);
 	generation = r->generation;

@@ -101,17 +101,27 @@ struct {
 } ruled SEC(".maps");
 
 /*
- * Whether a set's rules refuse nothing in a direction, nor would. One that is gone lets
- * nothing pass; where there is one, what it is was written down before.
+ * What a set says each way. NULL for one that is gone, which lets nothing pass; where
+ * there is one, what it is was written down before.
  */
-static __always_inline bool refuses_nothing(u32 set, u8 direction)
+static __always_inline const struct rulings *rulings_of(u32 set)
 {
-	struct rulings *r;
-
 	if (!bpf_map_lookup_elem(&port_sets, &set) || !bpf_map_lookup_elem(&sets, &set))
-		return false;
-	r = bpf_map_lookup_elem(&ruled, &set);
-	return r && (direction == DIRECTION_EGRESS ? r->egress : r->ingress) == RULED_NOT;
+		return NULL;
+	return bpf_map_lookup_elem(&ruled, &set);
+}
+
+static __always_inline const struct ruled_way *ruled_way(const struct rulings *r, u8 direction)
+{
+	if (!r)
+		return NULL;
+	return direction == DIRECTION_EGRESS ? &r->egress : &r->ingress;
+}
+
+/* Whether rules refuse nothing, nor would. */
+static __always_inline bool refuses_nothing(const struct ruled_way *w)
+{
+	return w && w->ruling == RULED_NOT;
 }
 
 /*
@@ -123,6 +133,7 @@ __attribute__((noinline)) int judge_asked(const struct question *q, const struct
 	struct place p = {.set = SET_EVERYONE};
 	struct regime *r = the_regime();
 	u64 cgroup, peer_cgroup, owner;
+	const struct ruled_way *way;
 	struct member *m, *peer;
 	bool looped = false;
 	u32 flags = 0;
@@ -158,7 +169,8 @@ __attribute__((noinline)) int judge_asked(const struct question *q, const struct
 	}
 	if (p.set == SET_EVERYONE && r)
 		p.set = r->everyone;
-	if (refuses_nothing(p.set, p.direction))
+	way = ruled_way(rulings_of(p.set), q->direction);
+	if (refuses_nothing(way))
 		return 0;
 	owner = owner_by(m, cgroup);
 	/* The socket tells better than the address, which others may share. */
@@ -173,7 +185,10 @@ __attribute__((noinline)) int judge_asked(const struct question *q, const struct
 		a->peer = identity_of_address(q->addr, q->noted);
 	}
 	consult(&p, a->peer, RANK_NONE, asked, a);
-	consult(&p, IDENTITY_ANY, RANK_NONE, asked, a);
+	if (way && way->plain)
+		hear(&way->everyone, RANK_NONE, a);
+	else
+		consult(&p, IDENTITY_ANY, RANK_NONE, asked, a);
 	if (q->direction == DIRECTION_EGRESS && r && r->names)
 		consult_names(&p, q, owner, asked, a);
 	if (looped && !(asked && a->asks)) /* nothing is said but of questions */
@@ -202,15 +217,24 @@ static __always_inline void judge_unread(struct question *q, struct answer *a)
 	judge_asked(q, &unread, a);
 }
 
-/* Whether nothing is refused to a workload, whoever the peer is: judge_asked() would find the same. */
-static __always_inline bool is_free(const struct regime *r, u64 cgroup, u8 direction)
+/*
+ * What rules say of a workload, each way. Where they refuse nothing one way, judge_asked()
+ * would find the same, whoever the peer is. NULL where something else refuses.
+ */
+static __always_inline const struct rulings *rulings_for(const struct regime *r, u64 cgroup)
 {
 	struct member *m = bpf_map_lookup_elem(&members, &cgroup);
 	u32 set = m ? m->set : SET_EVERYONE;
 
 	if (set == SET_HELD || (!m && r->shut))
-		return false;
-	return refuses_nothing(set == SET_EVERYONE ? r->everyone : set, direction);
+		return NULL;
+	return rulings_of(set == SET_EVERYONE ? r->everyone : set);
+}
+
+/* Whether nothing is refused to a workload, either way. */
+static __always_inline bool is_free(const struct rulings *r)
+{
+	return refuses_nothing(ruled_way(r, DIRECTION_EGRESS)) && refuses_nothing(ruled_way(r, DIRECTION_INGRESS));
 }
 
 static __always_inline u32 how_ruled(u64 cgroup, u8 direction)
@@ -227,7 +251,7 @@ static __always_inline u32 how_ruled(u64 cgroup, u8 direction)
 	r = bpf_map_lookup_elem(&ruled, &set);
 	if (!r)
 		return RULED_NOT;
-	return direction == DIRECTION_EGRESS ? r->egress : r->ingress;
+	return ruled_way(r, direction)->ruling;
 }
 
 /* What cannot be read to its end may be whatever a rule refuses. */

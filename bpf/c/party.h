@@ -45,12 +45,14 @@ struct party {
 	u64 named_under; /* generation under which connect(2) was let have the peer `named`; 0 where that tells nothing
 			  */
 	struct endpoint named __attribute__((aligned(8)));
-	u32 since; /* the second of CLOCK_BOOTTIME in which a client began it; 0 where that is unknown */
+	u32 since;  /* the second of CLOCK_BOOTTIME in which a client began it; 0 where that is unknown */
+	u32 number; /* the sequence number of the SYN with which a client began it */
+	u32 reserved;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE); /* what is accepted is as its listener says: see knock() */
 	__type(key, int);
 	__type(value, struct party);
 } parties SEC(".maps");

@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-#define RULE_ABI 7
+#define RULE_ABI 8
 
 /* Peers with a number of their own; the rest are workloads, blocks of addresses and names. */
 enum identity {
@@ -120,10 +120,19 @@ struct rule_value {
 	u16 asked;
 };
 
-/* enum ruling, each way. */
+/*
+ * What a set says one way. Most say the same of every peer whatever it is asked, if
+ * they say anything of every peer: then that stands here, so that nobody looks for it.
+ */
+struct ruled_way {
+	u16 ruling; /* enum ruling */
+	u16 plain;  /* nothing but `everyone` is said of every peer */
+	struct rule_value everyone;
+};
+
 struct rulings {
-	u16 egress;
-	u16 ingress;
+	struct ruled_way egress;
+	struct ruled_way ingress;
 };
 
 /*

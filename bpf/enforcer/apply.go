@@ -110,12 +110,12 @@ func (e *Enforcer) prepare(plan *kernel.Plan, r *kernel.Report) (_ *prepared, er
 			if err != nil {
 				return nil, err
 			}
-			c := change{slot, filled{d, rulingsOf(s)}, tables}
+			c := change{slot, filled{d, rulingsOf(s, rules)}, tables}
 			claimed.take(slot, c.filled)
 			p.changed = append(p.changed, c)
 		}
 		p.slots = append(p.slots, slot)
-		p.sending = p.sending || claimed.taken[slot].ruled.Egress != uint16(deviceRulingRULED_NOT)
+		p.sending = p.sending || claimed.taken[slot].ruled.Egress.Ruling != uint16(deviceRulingRULED_NOT)
 	}
 	r.Filled = len(p.changed)
 	p.hosts, p.blocks = addressesOf(t)

@@ -72,6 +72,7 @@ func TestPolicyChangesWhileAConnectionBegins(t *testing.T) {
 		"connect(2), then SYN":          {tcpClose, tcpSynSent, rule(policy.Egress, "other"), rule(policy.Egress, "server"), "client egress"},
 		"SYN, then handshake's end":     {tcpSynSent, tcpEstablished, rule(policy.Ingress, "other"), rule(policy.Ingress, "client"), "server ingress"},
 		"handshake's end, then payload": {tcpListen, tcpSynRecv, rule(policy.Ingress, "other"), rule(policy.Ingress, "client"), "server ingress"},
+		"no rules, then payload":        {tcpListen, tcpSynRecv, policy.Set{}, rule(policy.Ingress, "client"), "server ingress"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, address := range []string{p.On(w.hosts["server"].V4), p.On(w.hosts["server"].V6)} {

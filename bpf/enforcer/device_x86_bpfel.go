@@ -13,6 +13,22 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type deviceRuleValue struct {
+	_            structs.HostLayout
+	EnforcedRule uint32
+	AuditedRule  uint32
+	Enforced     uint8
+	Audited      uint8
+	Asked        uint16
+}
+
+type deviceRuledWay struct {
+	_        structs.HostLayout
+	Ruling   uint16
+	Plain    uint16
+	Everyone deviceRuleValue
+}
+
 type deviceRuling uint32
 
 const (
@@ -23,8 +39,8 @@ const (
 
 type deviceRulings struct {
 	_       structs.HostLayout
-	Egress  uint16
-	Ingress uint16
+	Egress  deviceRuledWay
+	Ingress deviceRuledWay
 }
 
 type deviceTenants struct {

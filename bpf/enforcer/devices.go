@@ -215,13 +215,28 @@ func (e *Enforcer) openDevices() error {
 	return nil
 }
 
-// rulingsOf tells how much a set says of what its workloads send, and of what they
-// are sent.
-func rulingsOf(s policy.Set) deviceRulings {
-	return deviceRulings{
-		Egress:  uint16(max(rulingOf(s.Egress, policy.Egress, s.Entries), rulingOfQuestions(s.Questions))),
-		Ingress: uint16(rulingOf(s.Ingress, policy.Ingress, s.Entries)),
+// rulingsOf tells how much a set, whose table is rules, says of what its workloads
+// send, and of what they are sent.
+func rulingsOf(s policy.Set, rules []rule) deviceRulings {
+	r := deviceRulings{Egress: plainOf(rules, policy.Egress), Ingress: plainOf(rules, policy.Ingress)}
+	r.Egress.Ruling = uint16(max(rulingOf(s.Egress, policy.Egress, s.Entries), rulingOfQuestions(s.Questions)))
+	r.Ingress.Ruling = uint16(rulingOf(s.Ingress, policy.Ingress, s.Entries))
+	return r
+}
+
+// plainOf is what is said of every peer, where that is the same whatever it is asked.
+func plainOf(rules []rule, d policy.Direction) deviceRuledWay {
+	plain := deviceRuledWay{Plain: 1}
+	for _, r := range rules {
+		if r.key.Peer != uint32(policy.IdentityAny) || r.key.Direction != uint8(d) {
+			continue
+		}
+		if r.key.Bits != bitsAnyProtocol || r.value.Asked != 0 {
+			return deviceRuledWay{}
+		}
+		plain.Everyone = deviceRuleValue(r.value)
 	}
+	return plain
 }
 
 // rulingOfQuestions is what denials of some names say.

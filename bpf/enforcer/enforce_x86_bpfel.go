@@ -233,6 +233,7 @@ const (
 	enforceMapParties          = "parties"
 	enforceMapPatterns         = "patterns"
 	enforceMapPortSets         = "port_sets"
+	enforceMapRecents          = "recents"
 	enforceMapRegimes          = "regimes"
 	enforceMapResolvers        = "resolvers"
 	enforceMapRuled            = "ruled"
@@ -252,7 +253,6 @@ const (
 	enforceProgEnforceRmdir    = "enforce_rmdir"
 	enforceProgEnforceSendmsg4 = "enforce_sendmsg4"
 	enforceProgEnforceSendmsg6 = "enforce_sendmsg6"
-	enforceProgEnforceState    = "enforce_state"
 	enforceVarAskedNameType    = "asked_name_type"
 	enforceVarDirectionType    = "direction_type"
 	enforceVarIdentityType     = "identity_type"
@@ -319,7 +319,6 @@ type enforceProgramSpecs struct {
 	EnforceRmdir    *ebpf.ProgramSpec `ebpf:"enforce_rmdir"`
 	EnforceSendmsg4 *ebpf.ProgramSpec `ebpf:"enforce_sendmsg4"`
 	EnforceSendmsg6 *ebpf.ProgramSpec `ebpf:"enforce_sendmsg6"`
-	EnforceState    *ebpf.ProgramSpec `ebpf:"enforce_state"`
 }
 
 // enforceMapSpecs contains maps before they are loaded into the kernel.
@@ -341,6 +340,7 @@ type enforceMapSpecs struct {
 	Parties       *ebpf.MapSpec `ebpf:"parties"`
 	Patterns      *ebpf.MapSpec `ebpf:"patterns"`
 	PortSets      *ebpf.MapSpec `ebpf:"port_sets"`
+	Recents       *ebpf.MapSpec `ebpf:"recents"`
 	Regimes       *ebpf.MapSpec `ebpf:"regimes"`
 	Resolvers     *ebpf.MapSpec `ebpf:"resolvers"`
 	Ruled         *ebpf.MapSpec `ebpf:"ruled"`
@@ -407,6 +407,7 @@ type enforceMaps struct {
 	Parties       *ebpf.Map `ebpf:"parties"`
 	Patterns      *ebpf.Map `ebpf:"patterns"`
 	PortSets      *ebpf.Map `ebpf:"port_sets"`
+	Recents       *ebpf.Map `ebpf:"recents"`
 	Regimes       *ebpf.Map `ebpf:"regimes"`
 	Resolvers     *ebpf.Map `ebpf:"resolvers"`
 	Ruled         *ebpf.Map `ebpf:"ruled"`
@@ -436,6 +437,7 @@ func (m *enforceMaps) Close() error {
 		m.Parties,
 		m.Patterns,
 		m.PortSets,
+		m.Recents,
 		m.Regimes,
 		m.Resolvers,
 		m.Ruled,
@@ -481,7 +483,6 @@ type enforcePrograms struct {
 	EnforceRmdir    *ebpf.Program `ebpf:"enforce_rmdir"`
 	EnforceSendmsg4 *ebpf.Program `ebpf:"enforce_sendmsg4"`
 	EnforceSendmsg6 *ebpf.Program `ebpf:"enforce_sendmsg6"`
-	EnforceState    *ebpf.Program `ebpf:"enforce_state"`
 }
 
 func (p *enforcePrograms) Close() error {
@@ -495,7 +496,6 @@ func (p *enforcePrograms) Close() error {
 		p.EnforceRmdir,
 		p.EnforceSendmsg4,
 		p.EnforceSendmsg6,
-		p.EnforceState,
 	)
 }
 

@@ -48,7 +48,7 @@ type Enforcer struct {
 
 // ruleABI is RULE_ABI of c/wire_rule.h. It is in the name of every pin: a daemon with
 // other tables leaves these alone, and takes them out when its own are at work.
-const ruleABI = 7
+const ruleABI = 8
 
 // Open loads the programs and takes over the tables that are pinned in PinDir,
 // or makes new ones. It attaches nothing: the first Apply does. What an earlier
@@ -167,7 +167,6 @@ type point struct {
 var points = []point{
 	{program: "enforce_mkdir", tracing: true},
 	{program: "enforce_rmdir", tracing: true},
-	{program: "enforce_state", tracing: true},
 	{program: "enforce_create", cgroup: ebpf.AttachCGroupInetSockCreate},
 	{program: "enforce_ingress", cgroup: ebpf.AttachCGroupInetIngress},
 	{program: "enforce_egress", cgroup: ebpf.AttachCGroupInetEgress},

@@ -94,7 +94,7 @@ func (e *Enforcer) ruling(set uint32) (rulings, error) {
 	if err := e.maps["ruled"].Lookup(set, &r); err != nil {
 		return rulings{}, fmt.Errorf("read what set %d is: %w", set, err)
 	}
-	return rulings{deviceRuling(r.Egress), deviceRuling(r.Ingress)}, nil
+	return rulings{deviceRuling(r.Egress.Ruling), deviceRuling(r.Ingress.Ruling)}, nil
 }
 
 // senders calls fn for the tasks for which a rule of egress is enforced: for every
