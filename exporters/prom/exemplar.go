@@ -1,10 +1,12 @@
 package prom
 
 import (
+	"math"
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seed79351815/weir/collector/flow"
 )
@@ -14,6 +16,7 @@ const traceIDLen = 32
 
 // exemplar is an exchange whose trace id is known.
 type exemplar struct {
+	bucket  int // the classic one that it lies in
 	seconds float64
 	trace   string
 	at      time.Time
@@ -31,11 +34,10 @@ func (s *store) exemplify(p *pair, k operationKey, x *flow.Exchange, trace strin
 		return
 	}
 	o.last = now
-	bounds := metrics[k.metric].buckets
-	e := exemplar{float64(x.Latency) / 1e9, clean(trace), time.Unix(0, x.Start+x.Latency)}
-	bucket, _ := slices.BinarySearch(bounds, e.seconds)
-	for i, old := range o.exemplars {
-		if b, _ := slices.BinarySearch(bounds, old.seconds); b == bucket {
+	e := exemplar{seconds: float64(x.Latency) / 1e9, trace: clean(trace), at: time.Unix(0, x.Start+x.Latency)}
+	e.bucket, _ = slices.BinarySearch(metrics[k.metric].buckets, e.seconds)
+	for i := range o.exemplars {
+		if o.exemplars[i].bucket == e.bucket {
 			o.exemplars[i] = e
 			return
 		}
@@ -43,15 +45,21 @@ func (s *store) exemplify(p *pair, k operationKey, x *flow.Exchange, trace strin
 	o.exemplars = append(o.exemplars, e)
 }
 
-// withExemplars adds the examples to a histogram: OpenMetrics and protobuf carry them.
-func withExemplars(m prometheus.Metric, examples []exemplar) (prometheus.Metric, error) {
-	if len(examples) == 0 {
-		return m, nil
+// exemplars adds the examples to a histogram: OpenMetrics and protobuf carry them.
+// The native form has all of them, the classic one each at its bucket, for which
+// what is above all bounds gets one.
+func exemplars(h *dto.Histogram, examples []exemplar) {
+	slices.SortFunc(examples, func(a, b exemplar) int { return a.at.Compare(b.at) })
+	for i := range examples {
+		e := &examples[i]
+		x := &dto.Exemplar{
+			Label: []*dto.LabelPair{{Name: new("trace_id"), Value: &e.trace}},
+			Value: &e.seconds, Timestamp: timestamppb.New(e.at),
+		}
+		h.Exemplars = append(h.Exemplars, x)
+		if e.bucket == len(h.Bucket) {
+			h.Bucket = append(h.Bucket, &dto.Bucket{CumulativeCount: h.SampleCount, UpperBound: new(math.Inf(1))})
+		}
+		h.Bucket[e.bucket].Exemplar = x
 	}
-	out := make([]prometheus.Exemplar, len(examples))
-	for i, e := range examples {
-		out[i] = prometheus.Exemplar{Value: e.seconds, Labels: prometheus.Labels{"trace_id": e.trace}, Timestamp: e.at}
-	}
-	slices.SortFunc(out, func(a, b prometheus.Exemplar) int { return a.Timestamp.Compare(b.Timestamp) })
-	return prometheus.NewMetricWithExemplars(m, out...)
 }

@@ -11,7 +11,7 @@ import (
 // fold takes what is told of exchanges: a Tally counts them, an Exchange is
 // one of those that a Tally counts, told in full, and must not be counted again.
 func (s *store) fold(l *flow.L7, now time.Time) {
-	p := s.exchanges.between(l.Client.Workload, l.Server.Workload, l7Label(l.Protocol), now)
+	p := s.exchanges.between(l.Client.Workload, l.Server.Workload, uint8(l.Protocol), now)
 	if x := l.Exchange; x != nil {
 		s.add(p, mShown, whyLabel(x.Why), 1, now)
 		if l.TraceID != "" {
@@ -25,8 +25,8 @@ func (s *store) fold(l *flow.L7, now time.Time) {
 	if t == nil {
 		return
 	}
-	s.add(p, mL7Bytes, "sent", t.RequestBytes, now)
-	s.add(p, mL7Bytes, "received", t.ResponseBytes, now)
+	s.count(p, oRequests, t.RequestBytes, now)
+	s.count(p, oAnswers, t.ResponseBytes, now)
 	keys, n := s.keys(l, t.Status)
 	for _, k := range keys[:n] {
 		s.tally(p, k, t, now)

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/seed79351815/weir/collector"
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/collector/l7"
@@ -384,10 +382,9 @@ func TestScrapeWhileConsuming(t *testing.T) {
 			_ = e.Consume(context.Background(), batch)
 		}
 	})
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(e)
+	g := newGatherer(e)
 	for range rounds {
-		families, err := reg.Gather()
+		families, err := g.Gather()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -99,12 +97,6 @@ func FuzzParseLabels(f *testing.F) {
 		e := New(Config{Labels: labels})
 		fill(t, e)
 		fillL7(t, e)
-		reg := prometheus.NewPedanticRegistry()
-		if err := reg.Register(e); err != nil {
-			t.Fatalf("%q, %q: %v", more, omit, err)
-		}
-		if _, err := reg.Gather(); err != nil {
-			t.Fatalf("%q, %q: %v", more, omit, err)
-		}
+		gathered(t, e)
 	})
 }

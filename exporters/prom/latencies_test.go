@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"pgregory.net/rapid"
 
@@ -15,13 +14,7 @@ import (
 // histogramOf is a metric's only series as it goes out in protobuf.
 func histogramOf(t *testing.T, e *Exporter, name string) *dto.Histogram {
 	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(e)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
+	for _, f := range gathered(t, e) {
 		if f.GetName() == name && len(f.Metric) == 1 {
 			return f.Metric[0].Histogram
 		}

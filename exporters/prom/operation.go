@@ -3,6 +3,8 @@ package prom
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/seed79351815/weir/collector/flow"
 	"github.com/seed79351815/weir/collector/l7"
 )
@@ -18,10 +20,10 @@ type operationKey struct {
 
 // operation is one thing that a workload asks of another, with one outcome.
 type operation struct {
+	place
 	latencies l7.Histogram
 	exemplars []exemplar // at most one for each classic bucket
-	labels    []string
-	created   time.Time
+	created   *timestamppb.Timestamp
 	last      time.Time // latest tally or example
 }
 
@@ -56,8 +58,9 @@ func (s *store) operation(p *pair, k operationKey, now time.Time) *operation {
 	}
 	o := p.operations[k]
 	if o == nil && (p.overflow || s.room(p, k)) {
-		o = &operation{labels: k.values(p), created: now}
+		o = &operation{place: place{labels: s.pairs.of(k.metric, k.values(p))}, created: s.since(now)}
 		p.operations[k] = o
+		s.tallied[k.metric].add(o)
 		if !p.overflow {
 			s.used[k.metric]++
 			p.held[k.metric]++
@@ -91,6 +94,7 @@ func (s *store) makeRoom(before time.Time) {
 		for k, o := range p.operations {
 			if s.short[k.metric] && o.last.Before(before) {
 				delete(p.operations, k)
+				s.tallied[k.metric].remove(o)
 				s.used[k.metric]--
 				p.held[k.metric]--
 			}

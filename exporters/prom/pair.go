@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/seed79351815/weir/collector/flow"
 )
 
@@ -29,8 +27,9 @@ type pair struct {
 	overflow bool      // takes what had no budget: has none itself, and stays
 	last     time.Time // latest record
 	counters map[counterKey]*series
-	rtt      prometheus.Observer // nil until there was a reading
-	connect  prometheus.Observer
+	often    [oftenCount]*series // some of counters; nil until there is one
+	rtt      *observed           // nil until there was a reading
+	connect  *observed
 
 	operations map[operationKey]*operation
 	held       [recordMetrics]int // operations by metric
@@ -44,10 +43,35 @@ type counterKey struct {
 	label  string
 }
 
-type series struct {
-	labels  []string
-	value   uint64
-	created time.Time
+// often is a series of a pair that most records are counted in: it is found
+// without looking at words.
+type often uint8
+
+const (
+	oBegan often = iota
+	oBytesSent
+	oBytesReceived
+	oWireSent
+	oWireReceived
+	oPacketsSent
+	oPacketsReceived
+	oRetransmits
+	oRequests
+	oAnswers
+	oftenCount
+)
+
+var oftens = [oftenCount]counterKey{
+	oBegan:           {mFlows, verdictLabel(flow.VerdictForwarded)},
+	oBytesSent:       {mBytes, "sent"},
+	oBytesReceived:   {mBytes, "received"},
+	oWireSent:        {mWireBytes, "sent"},
+	oWireReceived:    {mWireBytes, "received"},
+	oPacketsSent:     {mPackets, "sent"},
+	oPacketsReceived: {mPackets, "received"},
+	oRetransmits:     {mRetransmits, ""},
+	oRequests:        {mL7Bytes, "sent"},
+	oAnswers:         {mL7Bytes, "received"},
 }
 
 // values are the label values of a metric of this pair, in the table's order.
@@ -66,28 +90,29 @@ func (p *pair) values(m id, label string) []string {
 // immutable, so the same pointers mean the same labels.
 type pairKey struct {
 	client, server *flow.Workload
-	protocol       string
+	protocol       uint8 // a flow.Protocol, or a flow.L7Protocol
 }
 
 // pairs are the pairs of flows, or those of exchanges.
 type pairs struct {
-	budget int
-	labels *Labels
-	all    map[identity]*pair
-	byKey  map[pairKey]*pair // a cache over all
-	named  int               // pairs that count against the budget
+	budget   int
+	labels   *Labels
+	protocol func(uint8) string // its label
+	all      map[identity]*pair
+	byKey    map[pairKey]*pair // a cache over all
+	named    int               // pairs that count against the budget
 }
 
-func newPairs(budget int, labels *Labels) *pairs {
-	return &pairs{budget: budget, labels: labels, all: map[identity]*pair{}, byKey: map[pairKey]*pair{}}
+func newPairs(budget int, labels *Labels, protocol func(uint8) string) *pairs {
+	return &pairs{budget: budget, labels: labels, protocol: protocol, all: map[identity]*pair{}, byKey: map[pairKey]*pair{}}
 }
 
 // between finds or makes the pair of two workloads.
-func (ps *pairs) between(client, server *flow.Workload, protocol string, now time.Time) *pair {
+func (ps *pairs) between(client, server *flow.Workload, protocol uint8, now time.Time) *pair {
 	key := pairKey{client, server, protocol}
 	p := ps.byKey[key]
 	if p == nil {
-		p = ps.obtain(ps.labels.ends(client, server), protocol)
+		p = ps.obtain(ps.labels.ends(client, server), ps.protocol(protocol))
 		// Workloads that are told anew leave their old pointers behind.
 		if len(ps.byKey) >= 4*ps.budget {
 			clear(ps.byKey)

@@ -63,9 +63,9 @@ func (e *Exporter) decided(r *flow.Record, now time.Time) {
 		return
 	}
 	s := e.store
-	p := s.flows.between(r.Flow.Client.Workload, r.Flow.Server.Workload, protocolLabel(r.Flow.Protocol), now)
+	p := s.flows.between(r.Flow.Client.Workload, r.Flow.Server.Workload, uint8(r.Flow.Protocol), now)
 	if r.Kind == flow.RecordL7 {
-		p = s.exchanges.between(r.L7.Client.Workload, r.L7.Server.Workload, l7Label(r.L7.Protocol), now)
+		p = s.exchanges.between(r.L7.Client.Workload, r.L7.Server.Workload, uint8(r.L7.Protocol), now)
 	}
 	s.add(p, mPolicy, join([]string{
 		clean(d.direction), clean(d.match), clean(d.action),

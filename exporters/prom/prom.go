@@ -32,8 +32,8 @@ const (
 	maxAwaiting   = 4096
 )
 
-// Exporter is a collector.Sink and a prometheus.Collector. It is safe for
-// concurrent use; Consume waits at most for a scrape to copy the series.
+// Exporter is a collector.Sink, and serves what it made of the records. It is safe
+// for concurrent use; Consume waits at most for a scrape to copy the series.
 type Exporter struct {
 	cfg   Config
 	descs descriptors
@@ -87,10 +87,14 @@ func (e *Exporter) fold(r *flow.Record, now time.Time) {
 		return
 	}
 	f := &r.Flow
-	p := s.flows.between(f.Client.Workload, f.Server.Workload, protocolLabel(f.Protocol), now)
+	p := s.flows.between(f.Client.Workload, f.Server.Workload, uint8(f.Protocol), now)
 	switch r.Kind {
 	case flow.RecordStart:
-		s.add(p, mFlows, verdictLabel(r.Verdict), 1, now)
+		if r.Verdict == flow.VerdictForwarded {
+			s.count(p, oBegan, 1, now)
+		} else {
+			s.add(p, mFlows, verdictLabel(r.Verdict), 1, now)
+		}
 	case flow.RecordDrop:
 		if r.Drop != nil {
 			s.add(p, mDrops, clean(r.Drop.Reason), r.Drop.Packets, now)
@@ -101,16 +105,16 @@ func (e *Exporter) fold(r *flow.Record, now time.Time) {
 		}
 	}
 	d := &r.Delta
-	s.add(p, mBytes, "sent", d.Sent.Payload, now)
-	s.add(p, mBytes, "received", d.Received.Payload, now)
-	s.add(p, mWireBytes, "sent", d.Sent.Wire, now)
-	s.add(p, mWireBytes, "received", d.Received.Wire, now)
-	s.add(p, mPackets, "sent", d.Sent.Packets, now)
-	s.add(p, mPackets, "received", d.Received.Packets, now)
+	s.count(p, oBytesSent, d.Sent.Payload, now)
+	s.count(p, oBytesReceived, d.Received.Payload, now)
+	s.count(p, oWireSent, d.Sent.Wire, now)
+	s.count(p, oWireReceived, d.Received.Wire, now)
+	s.count(p, oPacketsSent, d.Sent.Packets, now)
+	s.count(p, oPacketsReceived, d.Received.Packets, now)
 	if f.Protocol != flow.TCP {
 		return
 	}
-	s.add(p, mRetransmits, "", uint64(d.Retransmits), now)
+	s.count(p, oRetransmits, uint64(d.Retransmits), now)
 	// A flow that rests keeps its last RTT: only packets make it a new reading.
 	if f.RTT > 0 && d.Received.Packets > 0 {
 		s.observe(p, mRTT, f.RTT)

@@ -12,8 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed79351815/weir/collector"
@@ -62,14 +61,8 @@ func consume(t *testing.T, e *Exporter, rs ...flow.Record) {
 // the number of observations.
 func values(t *testing.T, e *Exporter, name string) map[string]float64 {
 	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(e)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
 	out := map[string]float64{}
-	for _, f := range families {
+	for _, f := range gathered(t, e) {
 		if f.GetName() != name {
 			continue
 		}
@@ -249,9 +242,8 @@ func TestLint(t *testing.T) {
 	fill(t, e)
 	fillL7(t, e)
 	fillPolicy(t, e)
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(e)
-	problems, err := testutil.GatherAndLint(reg)
+	families := gathered(t, e)
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,10 +251,6 @@ func TestLint(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	// Every line of the table must really come out.
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]bool{}
 	for _, f := range families {
 		seen[f.GetName()] = true

@@ -4,12 +4,17 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seed79351815/weir/collector/flow"
 )
 
 // store is every series made of records. It is not safe for concurrent use.
 type store struct {
 	budget    int
 	labels    *Labels
+	pairs     *labelPairs
 	flows     *pairs
 	exchanges *pairs
 	used      [recordMetrics]int // series that count against the budget
@@ -17,13 +22,44 @@ type store struct {
 	short     [recordMetrics]bool // an operation found no room since the last expire
 	rtt       *prometheus.HistogramVec
 	connect   *prometheus.HistogramVec
+
+	// The same series once more, as scrapes show them.
+	counted [recordMetrics]order[*series]
+	tallied [recordMetrics]order[*operation]
+	read    [recordMetrics]order[*observed]
+
+	now     time.Time
+	created *timestamppb.Timestamp // now, for all series that are made at once
+}
+
+// series is a counter.
+type series struct {
+	place
+	value   uint64
+	created *timestamppb.Timestamp
+}
+
+// observed is a histogram that the library counts in.
+type observed struct {
+	place
+	prometheus.Histogram
 }
 
 func newStore(budget int, labels *Labels) *store {
 	return &store{
-		budget: budget, labels: labels, flows: newPairs(budget, labels), exchanges: newPairs(budget, labels),
-		rtt: newHistogram(mRTT, labels), connect: newHistogram(mConnect, labels),
+		budget: budget, labels: labels, pairs: newLabelPairs(labels),
+		flows:     newPairs(budget, labels, func(p uint8) string { return protocolLabel(flow.Protocol(p)) }),
+		exchanges: newPairs(budget, labels, func(p uint8) string { return l7Label(flow.L7Protocol(p)) }),
+		rtt:       newHistogram(mRTT, labels), connect: newHistogram(mConnect, labels),
 	}
+}
+
+// since is when a series that is made now began.
+func (s *store) since(now time.Time) *timestamppb.Timestamp {
+	if s.created == nil || !s.now.Equal(now) {
+		s.now, s.created = now, timestamppb.New(now)
+	}
+	return s.created
 }
 
 // newHistogram has both forms: Prometheus takes the native one where it is
@@ -39,11 +75,24 @@ func newHistogram(m id, labels *Labels) *prometheus.HistogramVec {
 	}, labels.of(m))
 }
 
-// add counts n in a series of p, or in the overflow series where the metric's
-// budget is used up. Nothing is made for 0.
-func (s *store) add(p *pair, m id, label string, n uint64, now time.Time) {
+// count counts n in one of the series of p that most records are counted in.
+func (s *store) count(p *pair, o often, n uint64, now time.Time) {
 	if n == 0 {
 		return
+	}
+	if c := p.often[o]; c != nil {
+		c.value += n
+		return
+	}
+	p.often[o] = s.add(p, oftens[o].metric, oftens[o].label, n, now)
+}
+
+// add counts n in a series of p, or in the overflow series where the metric's
+// budget is used up. Nothing is made for 0. It gives the series where that is one
+// of p in which more may be counted without asking.
+func (s *store) add(p *pair, m id, label string, n uint64, now time.Time) *series {
+	if n == 0 {
+		return nil
 	}
 	if p.overflow {
 		s.overflow[m]++
@@ -60,14 +109,19 @@ func (s *store) add(p *pair, m id, label string, n uint64, now time.Time) {
 		if !p.overflow {
 			if s.used[m] >= s.budget {
 				s.add(p.home.overflow(p.protocol), m, label, n, now)
-				return
+				return nil
 			}
 			s.used[m]++
 		}
-		c = &series{labels: p.values(m, label), created: now}
+		c = &series{place: place{labels: s.pairs.of(m, p.values(m, label))}, created: s.since(now)}
 		p.counters[key] = c
+		s.counted[m].add(c)
 	}
 	c.value += n
+	if p.overflow {
+		return nil
+	}
+	return c
 }
 
 // observe puts a duration of ns into one of p's histograms. There is at most
@@ -81,7 +135,12 @@ func (s *store) observe(p *pair, m id, ns int64) {
 		s.overflow[m]++
 	}
 	if *o == nil {
-		*o = vec.WithLabelValues(p.values(m, "")...)
+		// A vector of histograms gives histograms: that it says less is history.
+		h := vec.WithLabelValues(p.values(m, "")...).(prometheus.Histogram)
+		var d dto.Metric
+		_ = h.Write(&d) // of a histogram it does not fail
+		*o = &observed{place{labels: d.Label}, h}
+		s.read[m].add(*o)
 	}
 	(*o).Observe(float64(ns) / 1e9)
 }
@@ -91,19 +150,33 @@ func (s *store) observe(p *pair, m id, ns int64) {
 func (s *store) expire(before time.Time) {
 	s.flows.expire(before, func(p *pair) {
 		s.release(p)
-		s.rtt.DeleteLabelValues(p.values(mRTT, "")...)
-		s.connect.DeleteLabelValues(p.values(mConnect, "")...)
+		if p.rtt != nil {
+			s.rtt.DeleteLabelValues(p.values(mRTT, "")...)
+			s.read[mRTT].remove(p.rtt)
+		}
+		if p.connect != nil {
+			s.connect.DeleteLabelValues(p.values(mConnect, "")...)
+			s.read[mConnect].remove(p.connect)
+		}
 	})
 	s.exchanges.expire(before, s.release)
 	s.makeRoom(before)
+	// Where nobody scrapes, what is gone must go too.
+	for m := range recordMetrics {
+		s.counted[m].prune()
+		s.tallied[m].prune()
+		s.read[m].prune()
+	}
 }
 
 // release gives the budget of a pair's series back.
 func (s *store) release(p *pair) {
-	for key := range p.counters {
+	for key, c := range p.counters {
 		s.used[key.metric]--
+		s.counted[key.metric].remove(c)
 	}
-	for key := range p.operations {
+	for key, o := range p.operations {
 		s.used[key.metric]--
+		s.tallied[key.metric].remove(o)
 	}
 }

@@ -10,63 +10,29 @@ import (
 
 type descriptors [metricCount]*prometheus.Desc
 
-// Describe sends the whole table.
-func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
-	for i, d := range e.descs {
-		// These two describe themselves.
-		if id(i) != mRTT && id(i) != mConnect {
-			ch <- d
-		}
+// healthCollector is a prometheus.Collector of what is not made of records: the pipeline's
+// health, and what had no budget. It describes the whole table, so that a registry
+// lets nobody else have one of its names.
+type healthCollector struct{ *Exporter }
+
+func (h healthCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range h.descs {
+		ch <- d
 	}
-	e.store.rtt.Describe(ch)
-	e.store.connect.Describe(ch)
 }
 
-// Collect sends the series and the pipeline's health as they are now.
-func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
-	// The receiver may be slow: nothing is sent while the lock is held.
-	counters, readings := e.series()
-	for _, m := range counters {
-		ch <- m
+func (h healthCollector) Collect(ch chan<- prometheus.Metric) {
+	for m, n := range h.overflows() {
+		ch <- h.metric(mOverflow, float64(n), metrics[m].name)
 	}
-	for i := range readings {
-		ch <- readings[i].export(e.descs[readings[i].metric])
-	}
-	e.store.rtt.Collect(ch)
-	e.store.connect.Collect(ch)
-	e.health(ch)
+	h.Exporter.health(ch)
 }
 
-// series copies what is made of records.
-func (e *Exporter) series() (out []prometheus.Metric, readings []reading) {
+// overflows is how many observations had no budget, by metric.
+func (e *Exporter) overflows() [recordMetrics]uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sweep(e.cfg.Now())
-	for _, all := range []map[identity]*pair{e.store.flows.all, e.store.exchanges.all} {
-		for _, p := range all {
-			for key, s := range p.counters {
-				out = append(out, e.counter(key.metric, s))
-			}
-			for key, o := range p.operations {
-				if o.latencies.Count > 0 { // else only an example of it was told
-					readings = append(readings, o.reading(key.metric))
-				}
-			}
-		}
-	}
-	for m, n := range e.store.overflow {
-		out = append(out, e.metric(mOverflow, float64(n), metrics[m].name))
-	}
-	return out, readings
-}
-
-func (e *Exporter) counter(m id, s *series) prometheus.Metric {
-	c, err := prometheus.NewConstMetricWithCreatedTimestamp(
-		e.descs[m], prometheus.CounterValue, float64(s.value), s.created, s.labels...)
-	if err != nil {
-		return prometheus.NewInvalidMetric(e.descs[m], err)
-	}
-	return c
+	return e.store.overflow
 }
 
 func (e *Exporter) metric(m id, v float64, labels ...string) prometheus.Metric {
