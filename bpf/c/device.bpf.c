@@ -5,7 +5,7 @@
  * is refused where it is asked for. The maps are those of enforce.bpf.c.
  */
 #include "device_inbound.h"
-#include "device_turn.h"
+#include "device_over.h"
 #include "syn_note.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -88,7 +88,7 @@ static __always_inline int judged(struct __sk_buff *skb, bool ether)
 
 	if (!r || !r->mark || (skb->mark & ~TURN_CODE) != r->mark || !full_sock(skb))
 		return TC_ACT_UNSPEC;
-	return turn_round(skb, r, ether);
+	return (skb->mark & TURN_CODE) == TURN_RESET ? end_both(skb, r, ether) : turn_round(skb, r, ether);
 }
 
 /* Frames of inet sockets were judged in the IP stack, those of no socket are not a workload's. */
@@ -102,7 +102,7 @@ static __always_inline int frame(struct __sk_buff *skb, bool ether, bool far)
 	if (!sk)
 		return TC_ACT_UNSPEC;
 	if (sk->family == AF_INET || sk->family == AF_INET6)
-		return far ? TC_ACT_UNSPEC : judged(skb, ether);
+		return far ? came_past(skb) : judged(skb, ether);
 	if (!bpf_sk_fullsock(sk))
 		return TC_ACT_UNSPEC;
 	q.cgroup = bpf_skb_cgroup_id(skb);

@@ -42,42 +42,49 @@ static __always_inline bool set_code(struct __sk_buff *skb, u32 udp, u32 code)
 	       !bpf_skb_store_bytes(skb, at, new, 2, 0);
 }
 
-/* Where UDP's header is; 0 where there is none that could be turned. */
-static __always_inline u32 udp_at(struct __sk_buff *skb, u32 ip)
+/* Where the header of UDP or TCP is; 0 where there is none that could be turned. */
+static __always_inline u32 transport_at(struct __sk_buff *skb, u32 ip, u8 protocol)
 {
 	u8 first, next;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if (bpf_skb_load_bytes(skb, ip, &first, 1) ||
 		    bpf_skb_load_bytes(skb, ip + __builtin_offsetof(struct ipv4, protocol), &next, 1) ||
-		    next != IPPROTO_UDP)
+		    next != protocol)
 			return 0;
 		return ip + (first & 15) * 4;
 	}
-	if (bpf_skb_load_bytes(skb, ip + __builtin_offsetof(struct ipv6, next), &next, 1) || next != IPPROTO_UDP)
+	if (bpf_skb_load_bytes(skb, ip + __builtin_offsetof(struct ipv6, next), &next, 1) || next != protocol)
 		return 0;
 	return ip + sizeof(struct ipv6);
 }
 
-/* Turns a marked question round. What cannot be is dropped: it must not go on. */
-static __always_inline int turn_round(struct __sk_buff *skb, const struct regime *r, bool ether)
+/* Sends a packet back by the device, as if it came from whom it was for. What cannot be sent back is dropped. */
+static __always_inline int go_back(struct __sk_buff *skb, const struct regime *r, u32 ip, u32 transport, bool ether)
 {
-	u32 ip = ether ? ETH_HEADER : 0, code = skb->mark & TURN_CODE, udp = udp_at(skb, ip);
 	bool swapped;
 
-	if (!udp)
-		return TC_ACT_SHOT;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		swapped = swap_fields(skb, ip + __builtin_offsetof(struct ipv4, source), 4);
 	else
 		swapped = swap_fields(skb, ip + __builtin_offsetof(struct ipv6, source), 16);
-	if (!swapped || !swap_fields(skb, udp, 2) || !set_code(skb, udp, code) || (ether && !swap_fields(skb, 0, 6)))
+	if (!swapped || !swap_fields(skb, transport, 2) || (ether && !swap_fields(skb, 0, 6)))
 		return TC_ACT_SHOT;
 	skb->mark = skb->ifindex == LOOPBACK_DEVICE ? r->mark | TURN_TURNED : 0;
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-/* An answer of turn_round() comes by lo: it goes that way again, with a route. */
+/* Turns a marked question round. What cannot be is dropped: it must not go on. */
+static __always_inline int turn_round(struct __sk_buff *skb, const struct regime *r, bool ether)
+{
+	u32 ip = ether ? ETH_HEADER : 0, code = skb->mark & TURN_CODE, udp = transport_at(skb, ip, IPPROTO_UDP);
+
+	if (!udp || !set_code(skb, udp, code))
+		return TC_ACT_SHOT;
+	return go_back(skb, r, ip, udp, ether);
+}
+
+/* What go_back() sent comes by lo: it goes that way again, with a route. */
 static __always_inline int arrive_turned(struct __sk_buff *skb)
 {
 	struct regime *r = the_regime();

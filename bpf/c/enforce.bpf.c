@@ -52,8 +52,8 @@ static __always_inline int packet(struct __sk_buff *skb, bool egress)
 		return DROP;
 	stream = sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM;
 	pass = stream ? segment(skb, sk, egress, r) : converse(skb, egress, &w);
-	if (pass == DROP)
-		return DROP;
+	if (pass == DROP || pass == TURNS)
+		return said(pass);
 	if (!r->names)
 		return PASS;
 	if (!stream)

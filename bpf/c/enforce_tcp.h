@@ -2,6 +2,7 @@
 /* Connections: judged once under each regime, at each end that is a socket of this host. */
 #pragma once
 
+#include "over.h"
 #include "syn_note.h"
 
 #define BPF_TCP_SYN_SENT_STATE 2
@@ -283,7 +284,7 @@ static __always_inline int segment(struct __sk_buff *skb, struct bpf_sock *sk, b
 	generation = r->generation;
 	if (p && p->generation == generation) {
 		if (p->verdict == VERDICT_DENIED)
-			return DROP;
+			return over(skb, p, egress);
 		return p->asks ? ASKS : PASS;
 	}
 	/* Without memory for what was decided it is decided for each packet. */

@@ -149,10 +149,12 @@ static __always_inline void end_asking(struct bpf_sock *sk, int pass)
 
 	if (!p)
 		return;
-	if (pass == DROP)
+	if (pass == DROP) {
 		p->verdict = VERDICT_DENIED;
-	else
+		p->asks = ASKED_REFUSED;
+	} else {
 		p->asks = 0;
+	}
 }
 
 /* Questions that nobody can follow. */
@@ -280,6 +282,14 @@ static __always_inline int follow_stream(struct __sk_buff *skb, struct bpf_sock 
 	return pass;
 }
 
+/* The segment that ended its connection, or was dropped: see over(). */
+static __always_inline int refuse_segment(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct party *p = bpf_sk_storage_get(&parties, sk, 0, 0);
+
+	return p && p->verdict == VERDICT_DENIED ? over(skb, p, true) : DROP;
+}
+
 /* What may pass, of a connection. asks: its questions are judged. Verified by itself. */
 __attribute__((noinline)) int watch_stream(struct __sk_buff *skb, u32 egress, u32 asks)
 {
@@ -289,5 +299,7 @@ __attribute__((noinline)) int watch_stream(struct __sk_buff *skb, u32 egress, u3
 	if (!sk)
 		return PASS;
 	pass = follow_stream(skb, sk, egress, asks);
-	return pass == ASKS ? refuse_stream(sk) : pass;
+	if (pass == ASKS)
+		pass = refuse_stream(sk);
+	return pass == DROP && egress ? refuse_segment(skb, sk) : pass;
 }

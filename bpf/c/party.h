@@ -29,6 +29,8 @@ static __always_inline struct bpf_sock *full_sock(struct __sk_buff *skb)
 	return sk ? bpf_sk_fullsock(sk) : NULL;
 }
 
+#define ASKED_REFUSED 2 /* of party.asks, beside VERDICT_DENIED: a question of the connection was refused */
+
 /* What was decided about a socket, and what is needed to decide again. */
 struct party {
 	u64 generation; /* of the regime under which `verdict` holds */

@@ -166,7 +166,7 @@ func (e *Enforcer) swap(plan *kernel.Plan, tables *prepared) error {
 	if err := errors.Join(e.hosts.put(tables.hosts), e.blocks.put(tables.blocks)); err != nil {
 		return fmt.Errorf("put an address: %w", err)
 	}
-	e.devices.turns = rejects(plan.Tables)
+	e.devices.turns = asks(plan.Tables)
 	e.declare(plan, tables.homeless)
 	if !e.working {
 		return e.takeOver(plan, tables)

@@ -25,7 +25,7 @@ type devices struct {
 	cables   map[device]bool // that are covered at the host's end; nil: nobody has looked for them
 	early    uint64          // frames that cables had carried before they were looked at
 	express  express
-	turns    bool // refused questions of DNS are answered, as some rule says
+	turns    bool // refused questions of DNS are answered, or their connections reset
 	turners  map[enforceTurnerKey]uint32
 }
 

@@ -2,22 +2,17 @@ package enforcer
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed79351815/weir/enforce/policy"
 )
 
-// rejects tells whether some rule has refused questions of DNS answered.
-func rejects(t *policy.Tables) bool {
-	for _, s := range t.Sets {
-		for _, q := range s.Questions {
-			if q.Reject != policy.RejectDrop {
-				return true
-			}
-		}
-	}
-	return false
+// asks tells whether some rule speaks of questions of DNS, so that refused ones are
+// answered, or their connections reset.
+func asks(t *policy.Tables) bool {
+	return slices.ContainsFunc(t.Sets, func(s policy.Set) bool { return len(s.Questions) > 0 })
 }
 
 // cookie is that of the caller's network namespace, where it is needed.

@@ -73,7 +73,9 @@ func askStream(ctx context.Context, s Spec, pieces []Datagram, ready func(string
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(s.Timeout))
 	conn := Conn{Local: addrPort(c.LocalAddr()), Remote: addrPort(c.RemoteAddr())}
+	var last time.Time
 	for _, p := range pieces {
+		last = time.Now()
 		n, failed := c.Write(p.Say)
 		conn.Sent += uint64(n)
 		if err = failed; err != nil {
@@ -86,6 +88,7 @@ func askStream(ctx context.Context, s Spec, pieces []Datagram, ready func(string
 		n, failed := io.ReadFull(c, conn.Heard)
 		conn.Heard, conn.Received, err = conn.Heard[:n], uint64(n), failed
 	}
+	conn.Took = time.Since(last)
 	acc.add(conn, 0, true, err)
 	return nil
 }

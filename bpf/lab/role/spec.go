@@ -133,4 +133,5 @@ type Conn struct {
 	Received uint64         `json:"received"`
 	Failure  string         `json:"failure,omitempty"`
 	Heard    []byte         `json:"heard,omitempty"` // of an asker: the answer
+	Took     time.Duration  `json:"took,omitempty"`  // of an asker over TCP: from the last piece to the end of the answer
 }
