@@ -1,9 +1,12 @@
 package enforce
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed79351815/weir/enforce/kernel"
 )
 
 // New devices are seen to when the kernel tells of them, and not only with the next
@@ -23,6 +26,9 @@ func TestNewDevicesAreSeenToAtOnce(t *testing.T) {
 		t.Errorf("%d looks with no policy", n)
 	}
 	w.audit(webPolicy)
+	w.mu.Lock()
+	w.kernel.late = []kernel.LateDevice{{Cgroups: []uint64{11, 10, 99}, Name: "eth0", Kind: "macvlan"}, {Name: "eth1", Kind: "dummy"}}
+	w.mu.Unlock()
 	before := looks()
 	for range 10 {
 		w.links <- time.Now()
@@ -33,6 +39,8 @@ func TestNewDevicesAreSeenToAtOnce(t *testing.T) {
 	}
 	if s := w.Status(); s.Cables != 3 || s.Early != 4 || s.CoverMS <= 0 {
 		t.Errorf("status %+v", s)
+	} else if got := strings.Join(s.Late, "; "); !strings.Contains(got, "db, ") || !strings.HasSuffix(got, "web: macvlan eth0; some process: dummy eth1") {
+		t.Errorf("late are %q", got)
 	}
 }
 

@@ -27,7 +27,8 @@ type fakeKernel struct {
 	opened   bool
 	nameless bool // it holds no rules of names
 	tables   kernel.Tables
-	looks    int   // at devices
+	looks    int // at devices
+	late     []kernel.LateDevice
 	old      int   // plans that left something
 	untidy   error // why that stays
 	tries    int   // to take it out
@@ -67,7 +68,7 @@ func (k *fakeKernel) Tables() (kernel.Tables, error) { return k.tables, nil }
 
 func (k *fakeKernel) Devices() (kernel.Devices, error) {
 	k.looks++
-	return kernel.Devices{Namespaces: 1, Devices: 2, Cables: 3, Early: 4, Uncovered: []string{"ppp0"}}, nil
+	return kernel.Devices{Namespaces: 1, Devices: 2, Cables: 3, Early: 4, Uncovered: []string{"ppp0"}, Late: k.late}, nil
 }
 
 func (k *fakeKernel) Tidy() error {

@@ -1,7 +1,9 @@
 package enforce
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed79351815/weir/enforce/policy"
@@ -19,14 +21,15 @@ type Status struct {
 	SetAside  *SetAside  `json:"set_aside,omitempty"` // a damaged account of policies
 	Workloads int        `json:"workloads"`           // that rules were compiled for
 	Policies  []Entry    `json:"policies"`
-	Devices   int        `json:"devices"`             // network devices where frames are judged
-	Uncovered []string   `json:"uncovered,omitempty"` // where they are not, and why
-	Cables    int        `json:"cables"`              // of containers, where they are judged at the host's end too
-	Early     uint64     `json:"early_frames"`        // frames that new cables had carried before they were covered, at most
-	CoverMS   float64    `json:"cover_ms"`            // the longest that new devices waited for their programs
-	Lost      uint64     `json:"lost"`                // verdicts that the kernel had no room for
-	Homeless  uint64     `json:"homeless,omitempty"`  // cgroups that it had no room for, ever
-	Shut      bool       `json:"shut,omitempty"`      // for that nothing passes of cgroups without a place
+	Devices   int        `json:"devices"`                // network devices where frames are judged
+	Uncovered []string   `json:"uncovered,omitempty"`    // where they are not, and why
+	Late      []string   `json:"late_devices,omitempty"` // of workloads, where frames are judged only some time after the device came
+	Cables    int        `json:"cables"`                 // of containers, where they are judged at the host's end too
+	Early     uint64     `json:"early_frames"`           // frames that new cables had carried before they were covered, at most
+	CoverMS   float64    `json:"cover_ms"`               // the longest that new devices waited for their programs
+	Lost      uint64     `json:"lost"`                   // verdicts that the kernel had no room for
+	Homeless  uint64     `json:"homeless,omitempty"`     // cgroups that it had no room for, ever
+	Shut      bool       `json:"shut,omitempty"`         // for that nothing passes of cgroups without a place
 }
 
 // Entry is one policy.
@@ -53,6 +56,7 @@ func (m *Manager) Status() Status {
 	}
 	s.Attached = m.applied != nil || m.cfg.Pinned()
 	s.Devices, s.Uncovered = m.devices.Devices, m.devices.Uncovered
+	s.Late = m.late()
 	s.Homeless, s.Shut = m.tables.Homeless, m.tables.Shut
 	s.Cables, s.Early, s.CoverMS = m.devices.Cables, m.devices.Early, float64(m.lag.Microseconds())/1000
 	s.Foreign = s.Attached && len(r.Policies) == 0
@@ -70,6 +74,27 @@ func (m *Manager) Status() Status {
 		s.Policies = append(s.Policies, e)
 	}
 	return s
+}
+
+// late names the devices that come late: "container web: macvlan eth0".
+func (m *Manager) late() (out []string) {
+	for _, d := range m.devices.Late {
+		whose := "some process"
+		if m.applied != nil {
+			var names []string
+			for i := range m.applied.workloads {
+				if w := &m.applied.workloads[i]; slices.Contains(d.Cgroups, w.Cgroup) {
+					names = append(names, w.String())
+				}
+			}
+			if slices.Sort(names); len(names) > 0 {
+				whose = strings.Join(slices.Compact(names), ", ")
+			}
+		}
+		out = append(out, fmt.Sprintf("%s: %s %s", whose, d.Kind, d.Name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // selected names the workloads whose rules a policy makes.

@@ -74,7 +74,7 @@ func (e *Enforcer) Devices() (kernel.Devices, error) {
 		return d, fmt.Errorf("devices: %w", err)
 	}
 	for _, ns := range namespaces {
-		n, err := e.cover(ns, seen)
+		n, err := e.cover(ns, seen, &d)
 		if gone(err) {
 			continue
 		}
@@ -108,8 +108,8 @@ func gone(err error) bool {
 }
 
 // cover sees to the devices of one namespace, and marks them as seen. It tells
-// how many have their programs; errors are those of the others.
-func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error) {
+// how many have their programs, and which come late; errors are those of the others.
+func (e *Enforcer) cover(ns *namespace, seen map[device]bool, d *kernel.Devices) (n int, err error) {
 	if len(ns.tenants) > 0 {
 		err = e.enroll(ns)
 	}
@@ -118,6 +118,7 @@ func (e *Enforcer) cover(ns *namespace, seen map[device]bool) (n int, err error)
 		if failed != nil {
 			return fmt.Errorf("list devices: %w", failed)
 		}
+		d.Late = append(d.Late, late(ns, links)...)
 		cookie, failed := e.cookie()
 		if failed != nil {
 			err = failed

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,7 @@ type namespace struct {
 	sends   bool     // somebody there has rules of egress
 	hosts   bool     // it is the host's own
 	tenants []tenant // who there has rules of ingress
+	senders []uint64 // cgroups of who there has rules of egress of its own
 }
 
 // namespaces finds the network namespaces of the tasks that rules speak of.
@@ -62,6 +64,9 @@ func (e *Enforcer) namespaces() ([]*namespace, error) {
 		}
 		if r.egress >= deviceRulingRULED_AUDITED {
 			ns.sends = true
+			if !slices.Contains(ns.senders, owner) {
+				ns.senders = append(ns.senders, owner)
+			}
 		}
 		if r.ingress >= deviceRulingRULED_AUDITED && !ns.hosts {
 			ns.let(tenant{owner, r.ingress})

@@ -67,7 +67,7 @@ func (d *daemon) methods() map[string]control.Method {
 // policies sums up what holds.
 func (d *daemon) policies() control.Policies {
 	st := d.manager.Status()
-	out := control.Policies{Foreign: st.Foreign, Failure: st.Failure}
+	out := control.Policies{Foreign: st.Foreign, Failure: st.Failure, Late: st.Late}
 	if out.Failure == "" && st.SetAside != nil && len(st.Policies) == 0 {
 		out.Failure = st.SetAside.Error()
 	}

@@ -139,7 +139,25 @@ func daemonChecks(s *control.Status, err error) []check {
 	default:
 		c.Detail = fmt.Sprintf("process %d answers at %s", s.PID, s.Listen.Socket)
 	}
-	return append([]check{c}, accountChecks(s)...)
+	return append(append([]check{c}, accountChecks(s)...), lateChecks(s)...)
+}
+
+// lateChecks tell of devices by which a workload can send what no rule judges, until
+// they have their program.
+func lateChecks(s *control.Status) []check {
+	const most = 5
+	late := s.Policies.Late
+	if len(late) == 0 {
+		return nil
+	}
+	shown, more := late[:min(len(late), most)], ""
+	if n := len(late) - len(shown); n > 0 {
+		more = fmt.Sprintf(", and %d more", n)
+	}
+	return []check{{Section: "daemon", Name: "devices that come late", State: stateWarn,
+		Detail:  strings.Join(shown, "; ") + more,
+		Without: "rules for frames of packet sockets, from when such a device comes until it has its program, a second at most",
+		Remedy:  "drop CAP_NET_RAW of these workloads, or give them a bridge network"}}
 }
 
 // accountChecks reconcile what the kernel produced with what became of it.

@@ -57,6 +57,7 @@ func TestDaemonChecks(t *testing.T) {
 	balanced := &control.Status{Ready: true, Kernel: control.Kernel{CPUs: []control.CPU{{Produced: 5, Delivered: 3, Lost: 2}}}}
 	gone := &control.Status{Ready: true, Kernel: control.Kernel{CPUs: []control.CPU{{Produced: 5, Delivered: 3}}}}
 	lossy := &control.Status{Ready: true, Lost: []control.Loss{{Stage: "kernel", Reason: "ring_full", Count: 3}}}
+	late := &control.Status{Ready: true, Policies: control.Policies{Late: []string{"web: macvlan eth0"}}}
 	for _, tc := range []struct {
 		s    *control.Status
 		err  error
@@ -68,6 +69,7 @@ func TestDaemonChecks(t *testing.T) {
 		{gone, nil, "control socket=ok account of events=fault losses=ok"},
 		{lossy, nil, "control socket=ok account of events=ok losses=warn"},
 		{&control.Status{}, nil, "control socket=fault account of events=ok losses=ok"},
+		{late, nil, "control socket=ok account of events=ok losses=ok devices that come late=warn"},
 	} {
 		if got := states(daemonChecks(tc.s, tc.err)); got != tc.want {
 			t.Errorf("got %s, want %s", got, tc.want)

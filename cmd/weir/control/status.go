@@ -89,6 +89,8 @@ type Policies struct {
 	Would    uint64 `json:"would_deny"`        // attempts that passed
 	Foreign  bool   `json:"foreign,omitempty"` // programs are at work that belong to none of them
 	Failure  string `json:"failure,omitempty"` // why they do not hold as they should
+	// Late are devices of workloads whose first frames were not judged.
+	Late []string `json:"late_devices,omitempty"`
 }
 
 // Runtime is a container runtime that names workloads.
