@@ -33,7 +33,7 @@ func (e reference) Collect(ch chan<- prometheus.Metric) {
 	}
 	e.store.rtt.Collect(ch)
 	e.store.connect.Collect(ch)
-	healthCollector{e.Exporter}.Collect(ch)
+	healthCollector(e).Collect(ch)
 }
 
 func (e reference) series() (out []prometheus.Metric) {
