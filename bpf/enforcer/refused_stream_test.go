@@ -297,13 +297,19 @@ func TestLostResetsComeAgain(t *testing.T) {
 	}
 }
 
-// A connection that is older than the rules says nothing that anybody can follow.
+// A connection that is older than the rules says nothing that anybody can follow. It
+// lives on while that is only audited.
 func TestOlderStreamsAreReset(t *testing.T) {
 	w := &court{newOccupiedTown(t, false, "client", "resolver"), nil}
 	server := w.hosts["resolver"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(53)})
 	w.hold(policy.ModeEnforce, speakingToAll)
 	open := w.hosts["client"].Play(role.Spec{Role: role.Steady, Address: netip.AddrPortFrom(w.hosts["resolver"].V6, 53).String(), Timeout: 2 * time.Second})
 	w.verdicts()
+	w.hold(policy.ModeAudit, askingOfAll)
+	time.Sleep(100 * time.Millisecond)
+	if told := w.verdicts()["client egress"]; told == nil || told.Count != 1 || told.Denied {
+		t.Errorf("audited: told %+v", told)
+	}
 	w.hold(policy.ModeEnforce, askingOfAll)
 	time.Sleep(500 * time.Millisecond) // the first of it may be dropped, and come again
 	if r := open.Stop(); r.Failed["reset"] != 1 {
