@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "judge.h"
+#include "syn_note.h"
 
 struct recent {
 	struct bpf_spin_lock lock;
@@ -18,11 +18,9 @@ struct recent {
 	u8 addr[16] __attribute__((aligned(8)));
 };
 
-#define RECENT 4096 /* a power of two */
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, RECENT);
+	__uint(max_entries, 4096); /* a power of two */
 	__type(key, u32);
 	__type(value, struct recent);
 } recents SEC(".maps");
@@ -33,7 +31,7 @@ static __always_inline struct recent *recent_of(const struct question *q)
 	const u64 *addr = (const void *)q->addr;
 	u64 h =
 	    (q->cgroup ^ addr[0] ^ addr[1] * 0x9e3779b97f4a7c15ull ^ q->port) * 0x9e3779b97f4a7c15ull; /* 2^64 / phi */
-	u32 at = (h >> 32) & (RECENT - 1);
+	u32 at = (h >> 32) & (((struct bpf_map *)&recents)->max_entries - 1);
 
 	return bpf_map_lookup_elem(&recents, &at);
 }

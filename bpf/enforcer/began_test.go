@@ -50,7 +50,8 @@ func TestConnectionsThatNoHookSawBeginAreJudged(t *testing.T) {
 // Who was let connect is let again without the tables being asked: the same workload, to
 // the same peer at the same port, under the same policy.
 func TestConnectionsAgain(t *testing.T) {
-	w := newTown(t, "client", "server")
+	// All of them in one place: they must not be taken for each other.
+	w := newTownWith(t, Config{rooms: map[string]uint32{"recents": 1}}, "client", "server")
 	w.hosts["neighbour"] = w.lab.Neighbour(w.hosts["client"], "neighbour")
 	p := w.hosts["server"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(0)})
 	other := w.hosts["server"].Play(role.Spec{Role: role.TCPServer, Address: lab.Listen(0)})
