@@ -306,7 +306,7 @@ func TestOlderStreamsAreReset(t *testing.T) {
 	open := w.hosts["client"].Play(role.Spec{Role: role.Steady, Address: netip.AddrPortFrom(w.hosts["resolver"].V6, 53).String(), Timeout: 2 * time.Second})
 	w.verdicts()
 	w.hold(policy.ModeAudit, askingOfAll)
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // what was dropped would come again meanwhile, and be reset
 	if told := w.verdicts()["client egress"]; told == nil || told.Count != 1 || told.Denied {
 		t.Errorf("audited: told %+v", told)
 	}
