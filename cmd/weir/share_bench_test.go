@@ -72,6 +72,7 @@ func BenchmarkExporterShare(b *testing.B) {
 			for _, e := range exportersAtWork {
 				took[e.name] = append(took[e.name], spent(e.attach))
 			}
+			took["default"] = append(took["default"], spent(attachProm, attachHubble, attachHistory))
 			took["all"] = append(took["all"], spent(everyExporter()...))
 		}
 		middle := func(name string) float64 {
@@ -80,7 +81,7 @@ func BenchmarkExporterShare(b *testing.B) {
 		}
 		none := middle("none")
 		b.ReportMetric(none, "none-ms/min")
-		for _, name := range append(names, "all") {
+		for _, name := range append(names, "default", "all") {
 			b.ReportMetric(middle(name)-none, name+"-ms/min")
 		}
 		b.ReportMetric(0, "ns/op")

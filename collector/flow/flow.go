@@ -84,7 +84,7 @@ type Record struct {
 
 	// More is how many records like this one it stands for besides itself, where a sink
 	// is told of so many that alike ones were merged: the numbers of the Flow are of all
-	// of them, everything else is of the latest.
+	// of them, everything else is of one.
 	More uint64
 }
 

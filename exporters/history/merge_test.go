@@ -42,11 +42,9 @@ func TestMerges(t *testing.T) {
 		t.Errorf("at once %d records for %d flows", found, stand)
 	}
 	now = now.Add(10 * time.Second)
-	update := record(1)
-	update.Kind = flow.RecordUpdate
-	last := starts[len(starts)-2] // the latest of its kind: the merged start has its number
-	last.Kind, last.Flow.End = flow.RecordEnd, flow.EndClosed
-	consume(t, s, []flow.Record{last})
+	end := starts[12] // behind ten, and the first of each kind: the merged start has its number
+	end.Kind, end.Flow.End = flow.RecordEnd, flow.EndClosed
+	consume(t, s, []flow.Record{end})
 	if stand, found := standing(t, s); stand != 1001 || found != 15 {
 		t.Errorf("afterwards %d records for %d flows", found, stand)
 	}

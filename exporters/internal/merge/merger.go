@@ -42,10 +42,10 @@ type Merger struct {
 
 // group is records of one kind that wait.
 type group struct {
-	latest flow.Record
-	n      uint64
-	sum    flow.Delta // of flows' own counters
-	drops  uint64
+	first flow.Record
+	n     uint64
+	sum   flow.Delta // of flows' own counters
+	drops uint64
 }
 
 // New is a Merger that tells budget records a second as they are, and of those that
@@ -156,7 +156,9 @@ func (m *Merger) say() {
 }
 
 func (g *group) add(r *flow.Record) {
-	g.latest = *r
+	if g.n == 0 {
+		g.first = *r // a record is large: not each is copied
+	}
 	g.n += 1 + r.More
 	g.sum.Sent.Add(r.Flow.Sent)
 	g.sum.Received.Add(r.Flow.Received)
@@ -164,9 +166,9 @@ func (g *group) add(r *flow.Record) {
 	g.drops += r.Flow.Drops
 }
 
-// record is the latest one, with the numbers of all.
+// record is the first one, with the numbers of all.
 func (g *group) record() *flow.Record {
-	r := &g.latest
+	r := &g.first
 	r.More = g.n - 1
 	r.Flow.Sent, r.Flow.Received, r.Flow.Retransmits, r.Flow.Drops = g.sum.Sent, g.sum.Received, g.sum.Retransmits, g.drops
 	return r
