@@ -69,7 +69,8 @@ type Observer struct {
 	ring       ring
 	seen       uint64
 	rate       rate
-	namespaces map[string]int64 // when a flow of it was last seen
+	namespaces map[string]int64               // when a flow of it was last seen
+	noted      [notedWorkloads]*flow.Workload // whose namespaces have the time of the batch at work
 	followers  []*follower
 	scratch    pack.Packer
 
@@ -129,6 +130,7 @@ func (o *Observer) take(now time.Time, batch []flow.Record) {
 		asked.tallies += f.of(counts{tallies: 1})
 	}
 	var n counts
+	clear(o.noted[:])
 	for i := range batch {
 		r := &batch[i]
 		wanted := asked.events
@@ -163,8 +165,10 @@ func (o *Observer) take(now time.Time, batch []flow.Record) {
 	}
 }
 
-// maxNamespaces bounds the namespaces that are remembered.
-const maxNamespaces = 4096
+const (
+	maxNamespaces  = 4096 // that are remembered
+	notedWorkloads = 64   // a power of two
+)
 
 // note remembers the namespaces of a record's ends.
 func (o *Observer) note(now time.Time, r *flow.Record) {
@@ -176,6 +180,11 @@ func (o *Observer) note(now time.Time, r *flow.Record) {
 		if w == nil || w.Namespace == "" {
 			continue
 		}
+		at := &o.noted[w.CgroupID%notedWorkloads]
+		if *at == w {
+			continue
+		}
+		*at = w
 		if _, known := o.namespaces[w.Namespace]; known || len(o.namespaces) < maxNamespaces {
 			o.namespaces[w.Namespace] = now.UnixNano()
 		}
