@@ -132,8 +132,8 @@ func (k *kept) close() (err error) {
 	return err
 }
 
-// defaultFlowBudget is a line every 5 ms: 40 GB of flow log in a day.
-const defaultFlowBudget = 200
+// defaultFlowBudget is a line every 10 ms: 20 GB of flow log in a day.
+const defaultFlowBudget = 100
 
 // keptFlags are for what the daemon writes of flows to the disk.
 func (c *config) keptFlags(fs *pflag.FlagSet) {
