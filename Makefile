@@ -60,7 +60,7 @@ test: ## run the tests; the privileged ones too where this is root
 # all of them run: what differs from kernel to kernel is tried there, the rest on 6.1.
 ENFORCER_VM  = go run ./bpf/vmtest -timeout 20m -modules veth,bridge,sch_ingress,cls_bpf,tun
 NOT_IN_VM   := Automaton|Fuzz|Parse|UnderTraffic
-IN_EVERY_VM := Verifier|WaysRound|Device|Inbound|Names|Questions|Refused|Outlives|SourceRoutes
+IN_EVERY_VM := Verifier|WaysRound|DeviceFrames|DeviceProgramsStay|InboundRequestsAreJudged|NamesOverTCP|QuestionsOverTCP|RefusedStreamsAreReset|Outlives
 
 .PHONY: test-kernels
 test-kernels: ## load the BPF programs on Debian's 6.1 and 6.12 kernels, in QEMU
@@ -99,7 +99,7 @@ verify-budget: ## show how many verifier steps each BPF program takes (as root)
 
 .PHONY: bench
 bench: ## run the benchmarks (BENCHTIME=1x for a glance; those with a kernel as root)
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -benchtime '$(or $(BENCHTIME),1s)' -timeout 60m -p 1 $(PKGS) \
+	go test -run '^$$' -bench '$(or $(BENCH),.)' $(if $(SKIP),-skip '$(SKIP)') -benchmem -benchtime '$(or $(BENCHTIME),1s)' -timeout 60m -p 1 $(PKGS) \
 		| grep -vE '^(\?|PASS|ok .*\[no test files\]|goos:|goarch:)'
 
 .PHONY: generate
