@@ -51,11 +51,9 @@ type Log struct {
 	file   *file // nil after it could not be opened
 	zipped sync.WaitGroup
 	merge  *merge.Merger
-	tell   merge.Tell   // put
-	given  *flow.Record // that is being told of, of a batch
-	waited uint64       // records in lines that have waited: who gave them was told that all is well
-	failed error        // why a line could not be made
-	timer  *time.Timer  // nil while nothing waits
+	waited uint64      // records in lines that have waited: who gave them was told that all is well
+	failed error       // why a line could not be made
+	timer  *time.Timer // nil while nothing waits
 	closed bool
 
 	lost atomic.Uint64
@@ -73,7 +71,6 @@ func Open(cfg Config) (*Log, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{cfg: cfg, convert: convert.New(cfg.NodeName, cfg.Version), merge: merge.New(cfg.Budget, cfg.Logger)}
-	l.tell = l.put
 	l.print = printer.New(printer.Options{Format: printer.FormatJSON, Out: &l.lines})
 	var err error
 	if l.file, err = openFile(cfg.Path, cfg.Now()); err != nil {
@@ -92,13 +89,19 @@ func (l *Log) Consume(_ context.Context, batch []flow.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.cfg.Now()
-	for i := range batch {
-		if r := &batch[i]; shown(r) {
-			l.given = r
-			l.merge.Add(r, now, l.tell)
+	var given *flow.Record
+	tell := func(r *flow.Record) {
+		if r == given {
+			l.put(r)
+		} else {
+			l.putWaited(r)
 		}
 	}
-	l.given = nil
+	for i := range batch {
+		if given = &batch[i]; shown(given) {
+			l.merge.Add(given, now, tell)
+		}
+	}
 	err := l.write()
 	l.await()
 	return err
@@ -109,11 +112,14 @@ func shown(r *flow.Record) bool {
 	return r.Kind != flow.RecordUpdate && (r.Kind != flow.RecordL7 || r.L7 != nil && r.L7.Exchange != nil)
 }
 
+// putWaited is put for a record that stands for some that have waited.
+func (l *Log) putWaited(r *flow.Record) {
+	l.waited += 1 + r.More
+	l.put(r)
+}
+
 // put adds the line of a record to those that are written next.
 func (l *Log) put(r *flow.Record) {
-	if r != l.given {
-		l.waited += 1 + r.More
-	}
 	if l.failed == nil {
 		l.failed = l.line(r)
 	}
@@ -151,7 +157,7 @@ func (l *Log) tick() {
 	if l.closed {
 		return
 	}
-	l.merge.Tick(l.cfg.Now(), l.tell)
+	l.merge.Tick(l.cfg.Now(), l.putWaited)
 	if err := l.write(); err != nil {
 		l.cfg.Logger.Warn("merged flows could not be written", "error", err)
 	}
@@ -188,7 +194,7 @@ func (l *Log) Close() error {
 	}
 	var err error
 	if l.merge.Waiting() > 0 {
-		l.merge.Flush(l.tell)
+		l.merge.Flush(l.putWaited)
 		err = l.write()
 	}
 	l.zipped.Wait()

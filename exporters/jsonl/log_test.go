@@ -210,17 +210,24 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// A full disk gives an error for the batch, leaves no half line, and is over once
-// there is room.
-func TestFullDisk(t *testing.T) {
+// smallDisk is a directory with room for 64 KiB.
+func smallDisk(t *testing.T) (dir string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mounts a small file system, which needs root")
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	if err := unix.Mount("none", dir, "tmpfs", 0, "size=64k"); err != nil {
 		t.Skip("mount:", err)
 	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// A full disk gives an error for the batch, leaves no half line, and is over once
+// there is room.
+func TestFullDisk(t *testing.T) {
+	dir := smallDisk(t)
 	l := newLog(t, Config{Path: filepath.Join(dir, "flows.json")})
 	var failed error
 	id := uint64(0)

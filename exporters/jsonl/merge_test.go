@@ -81,14 +81,7 @@ func TestMerges(t *testing.T) {
 
 // What waited and finds no room is counted: Consume has said that all is well.
 func TestMergedOnFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounts a small file system, which needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("none", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skip("mount:", err)
-	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
+	dir := smallDisk(t)
 	l := newLog(t, Config{Path: filepath.Join(dir, "flows.json"), Budget: 3})
 	if err := l.Consume(t.Context(), many(50)); err != nil {
 		t.Fatal(err)
